@@ -17,6 +17,24 @@ mod cursor;
 mod encoding;
 mod error;
 
+pub mod array_element;
+pub mod btree_v1;
+pub mod btree_v2;
+pub mod extensible_array;
+pub mod fixed_array;
+pub mod fractal_heap;
+pub mod free_space;
+pub mod global_heap;
+pub mod local_heap;
+pub mod shared_message_table;
+pub mod symbol_table_node;
+pub mod virtual_dataset;
+
+pub mod message;
+pub mod object_header;
+pub mod selection;
+pub mod superblock;
+
 pub use checksum::lookup3;
 pub use cursor::{Cursor, Put};
 pub use encoding::{Addr, Widths};

@@ -1,0 +1,119 @@
+//! Bits packed without gaps, most significant first.
+
+use crate::Problem;
+
+/// Takes bit fields from bytes.
+#[derive(Debug)]
+pub(crate) struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// The next bit, counted from the first byte's most significant.
+    at: usize,
+}
+
+impl<'a> BitReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// The next `count` bits, up to 64, as a number.
+    pub(crate) fn take(&mut self, count: u32) -> Result<u64, Problem> {
+        debug_assert!(count <= 64);
+        if count > 32 {
+            let high = self.take(count - 32)?;
+            return Ok(high << 32 | self.take(32)?);
+        }
+        if count == 0 {
+            return Ok(0);
+        }
+        let end = self.at + count as usize;
+        if end > self.bytes.len() * 8 {
+            return Err(Problem::Truncated { length: self.bytes.len() });
+        }
+        let rest = &self.bytes[self.at / 8..];
+        let word = match rest.first_chunk() {
+            Some(bytes) => u64::from_be_bytes(*bytes),
+            None => {
+                let mut bytes = [0; 8];
+                bytes[..rest.len()].copy_from_slice(rest);
+                u64::from_be_bytes(bytes)
+            }
+        };
+        let field = word << (self.at % 8) >> (64 - count);
+        self.at = end;
+        Ok(field)
+    }
+}
+
+/// Appends bit fields to bytes.
+#[derive(Debug)]
+pub(crate) struct BitWriter<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// Bits not yet in `bytes`, at the low end; fewer than eight between calls.
+    pending: u64,
+    count: u32,
+}
+
+impl<'a> BitWriter<'a> {
+    pub(crate) fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Self { bytes, pending: 0, count: 0 }
+    }
+
+    /// Appends the low `count` bits of `field`, up to 64.
+    pub(crate) fn put(&mut self, field: u64, count: u32) {
+        debug_assert!(count <= 64);
+        if count > 32 {
+            self.put(field >> 32, count - 32);
+            return self.put(field, 32);
+        }
+        self.pending = self.pending << count | (field & ((1 << count) - 1));
+        self.count += count;
+        while self.count >= 8 {
+            self.count -= 8;
+            self.bytes.push((self.pending >> self.count) as u8);
+        }
+    }
+
+    /// Writes the last bits, filled up with zeros to a whole byte.
+    pub(crate) fn finish(self) {
+        if self.count > 0 {
+            self.bytes.push((self.pending << (8 - self.count)) as u8);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_every_width_round_trip() {
+        let field = |index: u64, count: u32| {
+            let value = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index << 61;
+            if count == 64 { value } else { value & ((1 << count) - 1) }
+        };
+        let widths: Vec<u32> = (0..=64).chain((0..=64).rev()).chain([1; 9]).collect();
+        let mut bytes = Vec::new();
+        let mut writer = BitWriter::new(&mut bytes);
+        for (index, &count) in widths.iter().enumerate() {
+            writer.put(field(index as u64, count), count);
+        }
+        writer.finish();
+        assert_eq!(bytes.len(), (widths.iter().sum::<u32>() as usize).div_ceil(8));
+        let mut reader = BitReader::new(&bytes);
+        for (index, &count) in widths.iter().enumerate() {
+            assert_eq!(reader.take(count), Ok(field(index as u64, count)), "field {index}");
+        }
+        assert_eq!(reader.take(8), Err(Problem::Truncated { length: bytes.len() }));
+    }
+
+    #[test]
+    fn most_significant_first() {
+        let mut bytes = Vec::new();
+        let mut writer = BitWriter::new(&mut bytes);
+        writer.put(0b101, 3);
+        writer.put(0b11, 2);
+        writer.put(0b0000_1111_0, 9);
+        writer.finish();
+        assert_eq!(bytes, [0b1011_1000, 0b0111_1000]);
+    }
+}

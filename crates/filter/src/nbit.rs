@@ -1,0 +1,246 @@
+//! N-bit: only the significant bits of each number, packed without gaps.
+//!
+//! The client values describe the datatype: how many values there are, whether the data is stored unpacked (nothing to gain), how many
+//! elements a chunk has, and then the type itself, nested:
+//!
+//! ```text
+//! 1, size, byte order (0 little, 1 big), precision, bit offset      a number
+//! 2, size, base type                                                an array
+//! 3, size, member count, (member's byte offset, member's type)...   a compound
+//! 4, size                                                           anything else: all its bytes
+//! ```
+//!
+//! Bits outside a number's precision, and bytes outside every compound member, decode to zero.
+
+use crate::bits::{BitReader, BitWriter};
+use crate::{Encoded, Filter, Problem};
+
+/// The n-bit filter. Client values: the datatype's layout.
+#[derive(Debug, Clone, Copy)]
+pub struct NBit;
+
+impl Filter for NBit {
+    fn name(&self) -> &str {
+        "nbit"
+    }
+
+    fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
+        let limit = output.len();
+        let Some(plan) = Plan::parse(values)? else {
+            output.get_mut(..input.len()).ok_or(Problem::TooLong { limit })?.copy_from_slice(input);
+            return Ok(input.len());
+        };
+        let length = plan.length()?;
+        let output = output.get_mut(..length).ok_or(Problem::TooLong { limit })?;
+        output.fill(0);
+        let mut bits = BitReader::new(input);
+        for element in output.chunks_exact_mut(plan.size) {
+            for field in &plan.fields {
+                field.decode(&mut bits, &mut element[field.at..field.at + field.size])?;
+            }
+        }
+        Ok(length)
+    }
+
+    fn encode(&self, values: &[u32], input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Problem> {
+        let Some(plan) = Plan::parse(values)? else {
+            output.extend_from_slice(input);
+            return Ok(Encoded::Done);
+        };
+        if plan.length()? != input.len() {
+            return Err(Problem::values(format!(
+                "{} elements of {} bytes, but the chunk has {} bytes",
+                plan.count,
+                plan.size,
+                input.len()
+            )));
+        }
+        let mut bits = BitWriter::new(output);
+        for element in input.chunks_exact(plan.size) {
+            for field in &plan.fields {
+                field.encode(&element[field.at..field.at + field.size], &mut bits);
+            }
+        }
+        bits.finish();
+        Ok(Encoded::by_length(input, output))
+    }
+}
+
+/// An element of the chunk, taken apart.
+#[derive(Debug)]
+struct Plan {
+    count: usize,
+    size: usize,
+    fields: Vec<Field>,
+}
+
+/// A part of an element with bits of its own.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    /// Where it starts in the element, in bytes.
+    at: usize,
+    /// Its length in bytes, above zero.
+    size: usize,
+    order: Order,
+    /// Its significant bits, above zero.
+    precision: usize,
+    /// The bits below them.
+    offset: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+/// How deep datatypes may nest. Real ones have a few levels.
+const DEEPEST: usize = 32;
+
+impl Plan {
+    /// What the client values say; nothing if the data is not packed.
+    fn parse(values: &[u32]) -> Result<Option<Self>, Problem> {
+        let mut words = Words(values);
+        let _count_of_values = words.next()?;
+        let unpacked = words.next()? != 0;
+        let count = words.next()?;
+        if unpacked {
+            return Ok(None);
+        }
+        let size = words.peek_size()?;
+        let mut fields = Vec::new();
+        parse_type(&mut words, 0, size, 0, &mut fields)?;
+        Ok(Some(Self { count, size, fields }))
+    }
+
+    fn length(&self) -> Result<usize, Problem> {
+        self.count.checked_mul(self.size).ok_or_else(|| Problem::values("more bytes than there can be"))
+    }
+}
+
+/// Adds the fields of the type that `words` describe next, which starts at byte `at` and must end by byte `end`; returns its size.
+fn parse_type(
+    words: &mut Words<'_>,
+    at: usize,
+    end: usize,
+    depth: usize,
+    fields: &mut Vec<Field>,
+) -> Result<usize, Problem> {
+    if depth > DEEPEST {
+        return Err(Problem::values("a datatype nested too deeply"));
+    }
+    let class = words.next()?;
+    let size = words.next()?;
+    if size == 0 || size > end - at {
+        return Err(Problem::values(format!("a type of {size} bytes where there are {}", end - at)));
+    }
+    match class {
+        1 => {
+            let order = match words.next()? {
+                0 => Order::Little,
+                1 => Order::Big,
+                other => return Err(Problem::values(format!("byte order {other}"))),
+            };
+            let (precision, offset) = (words.next()?, words.next()?);
+            if precision == 0 || precision.saturating_add(offset) > size * 8 {
+                return Err(Problem::values(format!("{precision} bits from bit {offset} of {size} bytes")));
+            }
+            push(fields, Field { at, size, order, precision, offset }, end)?;
+        }
+        2 => {
+            let base = *words;
+            let base_size = Words(base.0).peek_size()?;
+            if base_size == 0 || !size.is_multiple_of(base_size) {
+                return Err(Problem::values(format!("an array of {size} bytes, of elements of {base_size}")));
+            }
+            for start in (at..at + size).step_by(base_size) {
+                // Every element is described by the same words.
+                *words = base;
+                parse_type(words, start, at + size, depth + 1, fields)?;
+            }
+        }
+        3 => {
+            for _ in 0..words.next()? {
+                let offset = words.next()?;
+                if offset >= size {
+                    return Err(Problem::values(format!("a member at byte {offset} of a compound of {size}")));
+                }
+                parse_type(words, at + offset, at + size, depth + 1, fields)?;
+            }
+        }
+        4 => push(fields, Field { at, size, order: Order::Big, precision: size * 8, offset: 0 }, end)?,
+        other => return Err(Problem::values(format!("datatype class {other}"))),
+    }
+    Ok(size)
+}
+
+/// Adds a field. Fields do not overlap in a sound type, so there are never more of them than bytes; that bounds the memory.
+fn push(fields: &mut Vec<Field>, field: Field, end: usize) -> Result<(), Problem> {
+    if fields.len() >= end {
+        return Err(Problem::values("members that overlap"));
+    }
+    fields.push(field);
+    Ok(())
+}
+
+impl Field {
+    /// Puts the field's bits into `bytes`, its own, which are zero.
+    fn decode(&self, bits: &mut BitReader<'_>, bytes: &mut [u8]) -> Result<(), Problem> {
+        if self.size <= 8 {
+            let number = bits.take(self.precision as u32)? << self.offset;
+            match self.order {
+                Order::Little => bytes.copy_from_slice(&number.to_le_bytes()[..self.size]),
+                Order::Big => bytes.copy_from_slice(&number.to_be_bytes()[8 - self.size..]),
+            }
+            return Ok(());
+        }
+        for (significance, low, count) in self.pieces() {
+            bytes[self.index(significance)] = (bits.take(count)? << low) as u8;
+        }
+        Ok(())
+    }
+
+    fn encode(&self, bytes: &[u8], bits: &mut BitWriter<'_>) {
+        for (significance, low, count) in self.pieces() {
+            bits.put(u64::from(bytes[self.index(significance)] >> low), count);
+        }
+    }
+
+    /// The significant bits byte by byte, from the most significant: the byte's significance, its lowest bit taken, and how many.
+    fn pieces(&self) -> impl Iterator<Item = (usize, u32, u32)> {
+        let (first, end) = (self.offset, self.offset + self.precision);
+        (first / 8..end.div_ceil(8)).rev().map(move |significance| {
+            let low = first.saturating_sub(significance * 8);
+            let high = (end - significance * 8).min(8);
+            (significance, low as u32, (high - low) as u32)
+        })
+    }
+
+    /// Where the byte of that significance (0 is the least) is stored.
+    fn index(&self, significance: usize) -> usize {
+        match self.order {
+            Order::Little => significance,
+            Order::Big => self.size - 1 - significance,
+        }
+    }
+}
+
+/// Client values, taken one by one.
+#[derive(Debug, Clone, Copy)]
+struct Words<'a>(&'a [u32]);
+
+impl Words<'_> {
+    fn next(&mut self) -> Result<usize, Problem> {
+        let (first, rest) =
+            self.0.split_first().ok_or_else(|| Problem::values("too few for the datatype they describe"))?;
+        self.0 = rest;
+        Ok(*first as usize)
+    }
+
+    /// The size of the type described next.
+    fn peek_size(&self) -> Result<usize, Problem> {
+        let mut words = *self;
+        words.next()?;
+        words.next()
+    }
+}

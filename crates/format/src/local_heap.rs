@@ -1,0 +1,50 @@
+//! Local heaps (III.D): the link names of an old group, and the file names of external storage.
+
+use crate::{Addr, Cursor, Result, Why, Widths};
+
+/// The header of a local heap ("HEAP"). Its bytes lie in a data segment elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalHeap {
+    /// Bytes of the data segment.
+    pub segment_size: u64,
+    /// Offset of the first free block in the segment; 1 when there is none.
+    pub free_list: u64,
+    /// Address of the data segment.
+    pub segment: Addr,
+}
+
+impl LocalHeap {
+    /// Bytes of the header.
+    #[must_use]
+    pub const fn size(widths: Widths) -> u64 {
+        8 + 2 * widths.length as u64 + widths.offset as u64
+    }
+
+    /// Decodes the header at file address `at`.
+    pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
+        let mut cursor = Cursor::new("local heap", at, bytes);
+        cursor.signature("HEAP")?;
+        match cursor.u8("version")? {
+            0 => {}
+            version => return Err(cursor.error(Why::Version(version))),
+        }
+        cursor.skip("reserved", 3)?;
+        Ok(Self {
+            segment_size: cursor.length("data segment size", widths)?,
+            free_list: cursor.length("offset to head of free-list", widths)?,
+            segment: cursor.defined_addr("address of data segment", widths)?,
+        })
+    }
+
+    /// The name at `offset` of the data segment, without its NUL; `segment` are the segment's bytes.
+    pub fn name<'a>(&self, segment: &'a [u8], offset: u64) -> Result<&'a [u8]> {
+        let mut cursor = Cursor::new("local heap data segment", self.segment.0, segment);
+        match usize::try_from(offset) {
+            Ok(start) if start < segment.len() => {
+                cursor.skip("name", start)?;
+                cursor.c_string("name")
+            }
+            _ => Err(cursor.bad_value("offset of name", offset, "is beyond the data segment")),
+        }
+    }
+}

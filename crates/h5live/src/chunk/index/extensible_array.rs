@@ -1,0 +1,374 @@
+//! Chunks in an extensible array: found, and entered while readers look.
+//!
+//! Entering a chunk overwrites one element, up to the checksum of its block or page. Where that stretch would cross a
+//! page boundary of the file (array pages cannot all avoid one) the element is *settled* when its array page is first
+//! written: it names reserved space of a whole unfiltered chunk, which the extent still hides. A settled chunk is never
+//! entered again, and is stored unfiltered there, as its filter mask says.
+//!
+//! Super blocks are written once, complete, and never again: all their data blocks, with every page in place.
+
+use h5live_format::extensible_array::{
+    DataBlock, Geometry, Header, IndexBlock, Page, PagedPrefix, Parameters, Place, Statistics, Step, SuperBlock, Within,
+};
+use h5live_format::array_element::{ElementForm, StoredChunk};
+use h5live_format::Addr;
+
+use super::settle::ArraySlot;
+use crate::chunk::grid::Grid;
+use crate::error::{Error, Result};
+use crate::live::layer::LiveBlock;
+use crate::live::space::Placement;
+use crate::live::writer::Writer;
+use crate::source::Source;
+
+/// The largest super block, with its data blocks, that is written at once.
+const LARGEST_STEP: u64 = 1 << 30;
+
+/// An extensible array that indexes chunks.
+#[derive(Debug, Clone)]
+pub(crate) struct ExtensibleArray {
+    at: Addr,
+    header: Header,
+    geometry: Geometry,
+}
+
+impl ExtensibleArray {
+    /// The creation parameters of arrays made here: small first blocks and small pages, so that few elements are settled
+    /// (those of filtered chunks stay unfiltered, so there pages are smallest).
+    pub(crate) const fn parameters(filtered: bool) -> Parameters {
+        Parameters {
+            max_elements_bits: 32,
+            index_block_elements: 4,
+            data_block_min_elements: 2,
+            super_block_min_pointers: 4,
+            page_bits: if filtered { 3 } else { 5 },
+        }
+    }
+
+    /// Opens the array whose header lies at `at`.
+    pub(crate) fn open(source: &Source, at: Addr, chunk_bytes: u64) -> Result<Self> {
+        let widths = source.widths();
+        let header = source.block("extensible array header", at, Header::size(widths), |bytes| {
+            Header::decode(bytes, at.0, widths)
+        })?;
+        let geometry = header.geometry(at.0, widths, chunk_bytes)?;
+        Ok(Self { at, header, geometry })
+    }
+
+    /// Where chunk `number` is stored.
+    pub(crate) fn lookup(&self, source: &Source, number: u64) -> Result<Option<StoredChunk>> {
+        if number >= self.header.statistics.max_index_set {
+            return Ok(None);
+        }
+        let Some(index_block) = self.header.index_block else { return Ok(None) };
+        let Some(place) = self.geometry.locate(number) else { return Ok(None) };
+        let index_block = self.index_block(source, index_block)?;
+        match place {
+            Place::IndexBlock { slot } => Ok(index_block.elements[slot as usize]),
+            Place::DataBlock { pointer, slot } => {
+                let Some(addr) = index_block.data_blocks[pointer as usize] else { return Ok(None) };
+                let Some((step, _)) = self.geometry.direct_data_block(pointer) else { return Ok(None) };
+                Ok(self.data_block(source, addr, &step)?.elements[slot as usize])
+            }
+            Place::SuperBlock { pointer, step, data_block, within } => {
+                let Some(addr) = index_block.super_blocks[pointer as usize] else { return Ok(None) };
+                let Some(step) = self.geometry.step(step) else { return Ok(None) };
+                let super_block = self.super_block(source, addr, &step)?;
+                let Some(addr) = super_block.data_blocks[data_block as usize] else { return Ok(None) };
+                match within {
+                    Within::Block { slot } => Ok(self.data_block(source, addr, &step)?.elements[slot as usize]),
+                    Within::Page { page, slot } => {
+                        if !super_block.pages.is_set(self.geometry.super_block_page_bit(&step, data_block, page)) {
+                            return Ok(None);
+                        }
+                        Ok(self.page(source, addr, page)?[slot as usize])
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every stored chunk among the first `end` numbers, in their order.
+    pub(crate) fn each(
+        &self,
+        source: &Source,
+        end: u64,
+        mut visit: impl FnMut(u64, StoredChunk) -> Result<()>,
+    ) -> Result<()> {
+        let Some(index_block) = self.header.index_block else { return Ok(()) };
+        let end = end.min(self.header.statistics.max_index_set);
+        let index_block = self.index_block(source, index_block)?;
+        let mut number = 0;
+        let mut run = |elements: &[Option<StoredChunk>], skipped: u64| -> Result<bool> {
+            for element in elements {
+                if number >= end {
+                    return Ok(false);
+                }
+                if let Some(chunk) = element {
+                    visit(number, *chunk)?;
+                }
+                number += 1;
+            }
+            number = number.saturating_add(skipped);
+            Ok(number < end)
+        };
+        if !run(&index_block.elements, 0)? {
+            return Ok(());
+        }
+        for (pointer, addr) in index_block.data_blocks.iter().enumerate() {
+            let Some((step, _)) = self.geometry.direct_data_block(pointer as u64) else { break };
+            let more = match addr {
+                Some(addr) => run(&self.data_block(source, *addr, &step)?.elements, 0)?,
+                None => run(&[], step.data_block_elements)?,
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+        for (pointer, addr) in index_block.super_blocks.iter().enumerate() {
+            let Some((_, step)) = self.geometry.super_block_step(pointer as u64) else { break };
+            let Some(addr) = addr else {
+                if !run(&[], step.data_blocks * step.data_block_elements)? {
+                    return Ok(());
+                }
+                continue;
+            };
+            let super_block = self.super_block(source, *addr, &step)?;
+            for (data_block, addr) in super_block.data_blocks.iter().enumerate() {
+                let more = match (addr, step.pages) {
+                    (None, _) => run(&[], step.data_block_elements)?,
+                    (Some(addr), None) => run(&self.data_block(source, *addr, &step)?.elements, 0)?,
+                    (Some(addr), Some(pages)) => {
+                        let mut more = true;
+                        for page in 0..pages {
+                            let bit = self.geometry.super_block_page_bit(&step, data_block as u64, page);
+                            more = more
+                                && if super_block.pages.is_set(bit) {
+                                    run(&self.page(source, *addr, page)?, 0)?
+                                } else {
+                                    run(&[], self.geometry.page_elements())?
+                                };
+                        }
+                        more
+                    }
+                };
+                if !more {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn index_block(&self, source: &Source, at: Addr) -> Result<IndexBlock> {
+        source.block("extensible array index block", at, self.geometry.index_block_size(), |bytes| {
+            IndexBlock::decode(bytes, at.0, &self.geometry)
+        })
+    }
+
+    fn super_block(&self, source: &Source, at: Addr, step: &Step) -> Result<SuperBlock> {
+        source.block("extensible array secondary block", at, self.geometry.super_block_size(step), |bytes| {
+            SuperBlock::decode(bytes, at.0, &self.geometry, step)
+        })
+    }
+
+    fn data_block(&self, source: &Source, at: Addr, step: &Step) -> Result<DataBlock> {
+        source.block("extensible array data block", at, self.geometry.data_block_size(step), |bytes| {
+            DataBlock::decode(bytes, at.0, &self.geometry, step)
+        })
+    }
+
+    fn page(&self, source: &Source, data_block: Addr, page: u64) -> Result<Vec<Option<StoredChunk>>> {
+        let at = Addr(data_block.0 + self.geometry.page_at(page));
+        source.block("extensible array data block page", at, self.geometry.page_size(), |bytes| {
+            Page::decode(bytes, at.0, &self.geometry).map(|page| page.elements)
+        })
+    }
+}
+
+/// Entering chunks.
+impl ExtensibleArray {
+    /// Plans a new, empty array.
+    pub(crate) fn create(writer: &mut Writer, form: ElementForm) -> Result<Self> {
+        let widths = writer.widths();
+        let filtered = form.client().id() != 0;
+        let parameters = Self::parameters(filtered);
+        let geometry = Geometry::new(parameters, form).map_err(|why| Error::unsupported(why.to_string()))?;
+        let at = writer.reserve(Header::size(widths), Placement::InPage)?;
+        let block = writer.reserve(geometry.index_block_size(), Placement::InPage)?;
+        let header = Header {
+            client: form.client(),
+            element_size: form.size(),
+            parameters,
+            statistics: Statistics { realized_elements: geometry.index_block_elements(), ..Statistics::default() },
+            index_block: Some(block),
+        };
+        writer.fresh(block, IndexBlock::empty(at, &geometry).encode(&geometry))?;
+        writer.fresh(at, header.encode(widths))?;
+        Ok(Self { at, header, geometry })
+    }
+
+    /// Address of the header.
+    pub(crate) fn at(&self) -> Addr {
+        self.at
+    }
+
+    /// Makes room for chunk `number` and tells what is stored there now.
+    pub(crate) fn slot(&mut self, writer: &mut Writer, grid: &Grid, number: u64) -> Result<ArraySlot> {
+        let place = self.geometry.locate(number).ok_or_else(|| {
+            Error::unsupported(format!("a chunk index of more than {} chunks", self.geometry.capacity()))
+        })?;
+        let before = self.header.clone();
+        let at = self.header.index_block.ok_or_else(incomplete)?;
+        let index_block = self.index_block(&writer.source(), at)?;
+        let slot = match place {
+            Place::IndexBlock { slot } => ArraySlot {
+                block: at,
+                size: self.geometry.index_block_size(),
+                offset: self.geometry.index_block_element_at(slot),
+                stored: index_block.elements[slot as usize],
+            },
+            Place::DataBlock { pointer, slot } => {
+                let (step, number) = self.geometry.direct_data_block(pointer).ok_or_else(incomplete)?;
+                let block = match index_block.data_blocks[pointer as usize] {
+                    Some(block) => block,
+                    None => {
+                        let block = self.new_data_block(writer, &step, number)?;
+                        self.count_data_blocks(&step, 1);
+                        self.name(writer, at, self.geometry.index_block_data_block_at(pointer), block)?;
+                        block
+                    }
+                };
+                self.data_block_slot(writer, block, &step, slot)?
+            }
+            Place::SuperBlock { pointer, step, data_block, within } => {
+                let step = self.geometry.step(step).ok_or_else(incomplete)?;
+                let addr = match index_block.super_blocks[pointer as usize] {
+                    Some(addr) => addr,
+                    None => {
+                        let addr = self.complete_step(writer, grid, &step)?;
+                        self.name(writer, at, self.geometry.index_block_super_block_at(pointer), addr)?;
+                        addr
+                    }
+                };
+                let super_block = self.super_block(&writer.source(), addr, &step)?;
+                let block = super_block.data_blocks[data_block as usize].ok_or_else(incomplete)?;
+                match within {
+                    Within::Block { slot } => self.data_block_slot(writer, block, &step, slot)?,
+                    Within::Page { page, slot } => {
+                        if !super_block.pages.is_set(self.geometry.super_block_page_bit(&step, data_block, page)) {
+                            return Err(incomplete());
+                        }
+                        ArraySlot {
+                            block: Addr(block.0 + self.geometry.page_at(page)),
+                            size: self.geometry.page_size(),
+                            offset: self.geometry.page_element_at(slot),
+                            stored: self.page(&writer.source(), block, page)?[slot as usize],
+                        }
+                    }
+                }
+            }
+        };
+        let statistics = &mut self.header.statistics;
+        statistics.max_index_set = statistics.max_index_set.max(number + 1);
+        if self.header != before {
+            let bytes = self.header.encode(writer.widths());
+            let body = bytes.len() - 4;
+            writer.edit(LiveBlock::ExtensibleArray, self.at, bytes.len(), |image| {
+                image.copy_from_slice(&bytes[..body]);
+                Some(Header::STATISTICS_OFFSET as usize)
+            })?;
+        }
+        Ok(slot)
+    }
+
+    /// How elements are encoded.
+    pub(crate) fn form(&self) -> ElementForm {
+        self.geometry.form()
+    }
+
+    fn data_block_slot(&self, writer: &Writer, block: Addr, step: &Step, slot: u64) -> Result<ArraySlot> {
+        Ok(ArraySlot {
+            block,
+            size: self.geometry.data_block_size(step),
+            offset: self.geometry.data_block_element_at(slot),
+            stored: self.data_block(&writer.source(), block, step)?.elements[slot as usize],
+        })
+    }
+
+    fn new_data_block(&self, writer: &mut Writer, step: &Step, data_block: u64) -> Result<Addr> {
+        let addr = writer.reserve(self.geometry.data_block_size(step), Placement::InPage)?;
+        let block = DataBlock::empty(self.at, &self.geometry, step, data_block);
+        writer.fresh(addr, block.encode(&self.geometry))?;
+        Ok(addr)
+    }
+
+    /// Sets an address in the index block.
+    fn name(&self, writer: &mut Writer, index_block: Addr, offset: u64, addr: Addr) -> Result<()> {
+        let (size, offset) = (self.geometry.index_block_size() as usize, offset as usize);
+        let width = usize::from(writer.widths().offset);
+        writer.edit(LiveBlock::ExtensibleArray, index_block, size, |image| {
+            image[offset..offset + width].copy_from_slice(&addr.0.to_le_bytes()[..width]);
+            Some(offset)
+        })
+    }
+
+    fn count_data_blocks(&mut self, step: &Step, count: u64) {
+        let statistics = &mut self.header.statistics;
+        statistics.data_blocks += count;
+        statistics.data_blocks_size += count * self.geometry.data_block_size(step);
+        statistics.realized_elements += count * step.data_block_elements;
+    }
+
+    /// Writes the super block of `step` with all its data blocks and pages, settling what must be settled.
+    fn complete_step(&mut self, writer: &mut Writer, grid: &Grid, step: &Step) -> Result<Addr> {
+        let block_size = self.geometry.data_block_size(step);
+        let bytes = self.geometry.super_block_size(step) + step.data_blocks * block_size;
+        if bytes > LARGEST_STEP {
+            return Err(Error::unsupported(format!(
+                "entering a chunk that needs {bytes} bytes of index at once; choose larger chunks"
+            )));
+        }
+        let mut super_block = SuperBlock::empty(self.at, &self.geometry, step);
+        for data_block in 0..step.data_blocks {
+            let addr = match step.pages {
+                None => self.new_data_block(writer, step, data_block)?,
+                Some(pages) => {
+                    let addr = writer.reserve(block_size, Placement::Anywhere)?;
+                    let mut bytes = self.geometry.encode_paged_prefix(self.at, step, data_block);
+                    for page in 0..pages {
+                        let at = Addr(addr.0 + self.geometry.page_at(page));
+                        let settled = self.settled_page(writer, grid, at)?;
+                        bytes.extend_from_slice(&self.geometry.encode_page(&settled));
+                        super_block.pages.set(self.geometry.super_block_page_bit(step, data_block, page));
+                    }
+                    debug_assert_eq!(bytes.len() as u64, block_size);
+                    writer.fresh(addr, bytes)?;
+                    addr
+                }
+            };
+            super_block.data_blocks[data_block as usize] = Some(addr);
+        }
+        let size = self.geometry.super_block_size(step);
+        let addr = writer.reserve(size, Placement::Anywhere)?;
+        writer.fresh(addr, super_block.encode(&self.geometry, step))?;
+        self.header.statistics.super_blocks += 1;
+        self.header.statistics.super_blocks_size += size;
+        self.count_data_blocks(step, step.data_blocks);
+        Ok(addr)
+    }
+
+    /// The elements of a new page at `at`: undefined, but for those that could not be entered later.
+    fn settled_page(&self, writer: &mut Writer, grid: &Grid, at: Addr) -> Result<Vec<Option<StoredChunk>>> {
+        let count = self.geometry.page_elements();
+        super::settle::settled(writer, grid, at, self.geometry.page_size(), count, |slot| {
+            self.geometry.page_element_at(slot)
+        })
+    }
+}
+
+fn incomplete() -> Error {
+    Error::unsupported(
+        "appending to an extensible array that another library left half built; rewrite the file with `h5live repack`",
+    )
+}

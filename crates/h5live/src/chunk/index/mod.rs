@@ -1,0 +1,180 @@
+//! The six chunk indexes of version 4 layouts, and the version 1 B-tree of older ones: where is each chunk?
+
+pub(crate) mod btree_v2;
+pub(crate) mod extensible_array;
+pub(crate) mod fixed_array;
+mod settle;
+
+use h5live_format::{Addr, StoredChunk};
+
+pub(crate) use settle::{ArraySlot, UNFILTERED};
+
+use self::btree_v2::ChunkTree;
+use self::extensible_array::ExtensibleArray;
+use self::fixed_array::FixedArray;
+use super::grid::Grid;
+use crate::error::{Error, Result};
+use crate::live::layer::LiveBlock;
+use crate::live::writer::Writer;
+use crate::source::Source;
+
+/// The index of one dataset. Exactly one of these.
+#[derive(Debug, Clone)]
+pub(crate) enum Index {
+    /// Nothing is stored yet, and no index either.
+    Absent,
+    /// One chunk is the whole dataset.
+    Single(StoredChunk),
+    /// All chunks lie side by side, in the order of their numbers.
+    Implicit(Addr),
+    /// A fixed array.
+    Fixed(FixedArray),
+    /// An extensible array.
+    Extensible(ExtensibleArray),
+    /// A version 2 B-tree.
+    Tree(ChunkTree),
+}
+
+/// The place of one chunk in an index, and what is stored there now.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    pub(crate) stored: Option<StoredChunk>,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Array(ArraySlot),
+    Tree(Vec<u64>),
+    /// The layout message itself, or an address that follows from the chunk's number.
+    Given,
+}
+
+impl Slot {
+    /// Whether the entry can be replaced while readers look. One that cannot already names the space to use.
+    pub(crate) fn is_replaceable(&self, base: u64) -> bool {
+        match &self.place {
+            Place::Array(slot) => slot.is_replaceable(base),
+            Place::Tree(_) => true,
+            Place::Given => false,
+        }
+    }
+}
+
+impl Index {
+    /// Where the chunk at `scaled` is stored.
+    pub(crate) fn lookup(&self, source: &Source, grid: &Grid, scaled: &[u64]) -> Result<Option<StoredChunk>> {
+        let number = || grid.number(scaled).ok_or_else(|| Error::unsupported("a chunk number of more than 64 bits"));
+        match self {
+            Self::Absent => Ok(None),
+            Self::Single(chunk) => Ok(scaled.iter().all(|at| *at == 0).then_some(*chunk)),
+            Self::Implicit(start) => Ok(Some(implicit(*start, grid, number()?)?)),
+            Self::Fixed(array) => array.lookup(source, number()?),
+            Self::Extensible(array) => array.lookup(source, number()?),
+            Self::Tree(tree) => tree.lookup(source, scaled),
+        }
+    }
+
+    /// Every stored chunk that touches `dims`, in the order of the index.
+    pub(crate) fn each(
+        &self,
+        source: &Source,
+        grid: &Grid,
+        dims: &[u64],
+        mut visit: impl FnMut(&[u64], StoredChunk) -> Result<()>,
+    ) -> Result<()> {
+        let mut inside = |scaled: &[u64], chunk| if grid.touches(scaled, dims) { visit(scaled, chunk) } else { Ok(()) };
+        let last: Vec<u64> = grid.counts(dims).iter().map(|count| count.saturating_sub(1)).collect();
+        let end = grid.number(&last).unwrap_or(u64::MAX).saturating_add(1);
+        match self {
+            Self::Absent => Ok(()),
+            Self::Single(chunk) => inside(&vec![0; grid.rank()], *chunk),
+            Self::Implicit(start) => {
+                for number in 0..end {
+                    inside(&grid.scaled(number), implicit(*start, grid, number)?)?;
+                }
+                Ok(())
+            }
+            Self::Fixed(array) => array.each(source, end, |number, chunk| inside(&grid.scaled(number), chunk)),
+            Self::Extensible(array) => array.each(source, end, |number, chunk| inside(&grid.scaled(number), chunk)),
+            Self::Tree(tree) => tree.each(source, inside),
+        }
+    }
+
+    /// Makes room for the chunk at `scaled`.
+    pub(crate) fn slot(&mut self, writer: &mut Writer, grid: &Grid, scaled: &[u64]) -> Result<Slot> {
+        let number = grid.number(scaled).ok_or_else(|| Error::unsupported("a chunk number of more than 64 bits"))?;
+        let array = |slot: ArraySlot| Slot { stored: slot.stored(), place: Place::Array(slot) };
+        match self {
+            Self::Fixed(index) => index.slot(writer, grid, number).map(array),
+            Self::Extensible(index) => index.slot(writer, grid, number).map(array),
+            Self::Tree(index) => {
+                let stored = index.lookup(&writer.source(), scaled)?;
+                Ok(Slot { stored, place: Place::Tree(scaled.to_vec()) })
+            }
+            Self::Absent | Self::Single(_) | Self::Implicit(_) => {
+                let stored = self.lookup(&writer.source(), grid, scaled)?;
+                Ok(Slot { stored, place: Place::Given })
+            }
+        }
+    }
+
+    /// Enters `chunk`, or takes the entry out. Not for slots that say they cannot be replaced, unless they are still fresh.
+    pub(crate) fn enter(
+        &mut self,
+        writer: &mut Writer,
+        slot: &Slot,
+        chunk: Option<StoredChunk>,
+        reason: Reason,
+    ) -> Result<()> {
+        match (self, &slot.place) {
+            (Self::Fixed(index), Place::Array(slot)) => {
+                slot.enter(writer, index.form(), reason.kind(LiveBlock::FixedArray), chunk)
+            }
+            (Self::Extensible(index), Place::Array(slot)) => {
+                slot.enter(writer, index.form(), reason.kind(LiveBlock::ExtensibleArray), chunk)
+            }
+            (Self::Tree(index), Place::Tree(scaled)) => {
+                index.enter(scaled, chunk);
+                Ok(())
+            }
+            _ => Err(Error::unsupported("entering a chunk in an index that has no entries")),
+        }
+    }
+
+    /// Completes what was entered: to be called before a publication.
+    pub(crate) fn settle(&mut self, writer: &mut Writer, reason: Reason) -> Result<()> {
+        if let Self::Tree(tree) = self {
+            let kind = match reason {
+                Reason::Stored => LiveBlock::ChunkTreeHeader,
+                Reason::BeyondExtent => LiveBlock::ChunkTreeBeyondExtent,
+            };
+            let replaced = tree.settle(writer, kind)?;
+            writer.supersede(replaced);
+        }
+        Ok(())
+    }
+}
+
+/// Why an entry changes, which decides when: what is stored is entered before the extent counts it, what the extent no
+/// longer counts is taken out after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Stored,
+    BeyondExtent,
+}
+
+impl Reason {
+    fn kind(self, stored: LiveBlock) -> LiveBlock {
+        match self {
+            Self::Stored => stored,
+            Self::BeyondExtent => LiveBlock::ArrayBeyondExtent,
+        }
+    }
+}
+
+fn implicit(start: Addr, grid: &Grid, number: u64) -> Result<StoredChunk> {
+    let addr = number.checked_mul(grid.chunk_bytes).and_then(|offset| start.checked_add(offset));
+    let addr = addr.ok_or_else(|| Error::unsupported("a chunk address of more than 64 bits"))?;
+    Ok(StoredChunk { addr, size: grid.chunk_bytes, filter_mask: 0 })
+}

@@ -1,0 +1,4 @@
+//! Chunked storage: the grid, the indexes that say where chunks are, and moving elements between chunks and memory.
+
+pub(crate) mod grid;
+pub(crate) mod index;

@@ -1,0 +1,9 @@
+//! Writing, and following what another writes. This is the only room that writes to a file.
+
+pub(crate) mod layer;
+pub(crate) mod space;
+pub(crate) mod stage;
+pub(crate) mod trailer;
+pub(crate) mod writer;
+
+pub use trailer::Writer as WriterIdentity;

@@ -1,0 +1,284 @@
+//! A publication: writes as data, until [`Stage::publish`] performs them layer by layer.
+//!
+//! This is the only place of the library that writes to a file. There are two kinds of write. *Fresh* bytes go to space
+//! that nothing names ([`Stage::fresh`]). *Live* blocks can be reached by readers: only the kinds in [`LiveBlock`] may
+//! change, each within one page and up to its own checksum ([`Stage::edit`]).
+//!
+//! Reading through the stage shows the file as it will be after the publication, so that planning code reads what it
+//! planned before.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use h5live_format::{Addr, Malformed, Why, lookup3};
+use h5live_storage::{Barrier, ReadAt, Storage};
+
+use super::layer::{Layer, LiveBlock};
+use super::space::crosses_page;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Fresh bytes held back at most; more are written at once, since nothing names them.
+const HELD: usize = 4 << 20;
+/// Gap up to which two fresh blocks are written in one call.
+const JOIN: usize = 1 << 20;
+
+/// The writes of the publication under way, over the storage they will go to.
+pub(crate) struct Stage {
+    storage: Arc<dyn Storage>,
+    base: u64,
+    blocks: RwLock<Blocks>,
+    watched: AtomicBool,
+    used: AtomicU64,
+}
+
+#[derive(Default)]
+struct Blocks {
+    by_addr: BTreeMap<u64, Block>,
+    fresh_bytes: usize,
+}
+
+struct Block {
+    image: Vec<u8>,
+    /// First byte that differs from the file; all after it is written, through the checksum.
+    from: usize,
+    layer: Layer,
+}
+
+impl Block {
+    fn end(&self, addr: u64) -> u64 {
+        addr + self.image.len() as u64
+    }
+}
+
+impl Stage {
+    /// Nothing staged, over `storage`, in which HDF5 address 0 lies at `base`.
+    pub(crate) fn new(storage: Arc<dyn Storage>, base: u64) -> Self {
+        Self { storage, base, blocks: RwLock::default(), watched: AtomicBool::new(false), used: AtomicU64::new(0) }
+    }
+
+    /// The storage beneath.
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// From now on readers may look: a change that crosses a page is refused.
+    pub(crate) fn readers_may_look(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells how far space has been handed out: up to there, what the file does not hold yet reads as zeros.
+    pub(crate) fn handed_out(&self, used: u64) {
+        self.used.store(used, Ordering::Relaxed);
+    }
+
+    /// Stages a new block at an address that nothing names.
+    pub(crate) fn fresh(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
+        let mut blocks = self.write_blocks();
+        blocks.fresh_bytes += image.len();
+        blocks.by_addr.insert(addr.0, Block { image, from: 0, layer: Layer::Fresh });
+        if blocks.fresh_bytes > HELD {
+            self.write_layer(&blocks, Layer::Fresh)?;
+            blocks.by_addr.retain(|_, block| block.layer != Layer::Fresh);
+            blocks.fresh_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes raw data to space that no extent and no index counts yet, or over data of the same kind, at once.
+    pub(crate) fn raw(&self, addr: Addr, bytes: &[u8]) -> Result<()> {
+        self.storage
+            .write_all_at(bytes, self.base + addr.0)
+            .map_err(|source| Error::io("write raw data", source))
+    }
+
+    /// Changes the block of `len` bytes at `addr`: `change` gets all bytes but the checksum and tells the first that it
+    /// touched (or none). The checksum that was there must hold; the new one is set here.
+    ///
+    /// While readers may look, what changes must lie in one page, or a crash could leave half of it: a block that was
+    /// placed otherwise is refused with [`Error`], unless it is still fresh.
+    pub(crate) fn edit(
+        &self,
+        kind: LiveBlock,
+        addr: Addr,
+        len: usize,
+        change: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<()> {
+        let mut blocks = self.write_blocks();
+        if let Some((start, block)) = blocks.containing(addr.0, len) {
+            let offset = (addr.0 - start) as usize;
+            if let Some(first) = reseal(kind, addr, &mut block.image[offset..offset + len], change)? {
+                block.from = block.from.min(offset + first);
+                if block.layer != Layer::Fresh {
+                    block.layer = block.layer.max(kind.layer());
+                    self.require_one_page(kind, start + block.from as u64, block.image.len() - block.from)?;
+                }
+            }
+            return Ok(());
+        }
+        let mut image = vec![0; len];
+        self.storage
+            .read_exact_at(&mut image, self.base + addr.0)
+            .map_err(|source| Error::io("read a block to change it", source))?;
+        if let Some(first) = reseal(kind, addr, &mut image, change)? {
+            self.require_one_page(kind, addr.0 + first as u64, len - first)?;
+            blocks.by_addr.insert(addr.0, Block { image, from: first, layer: kind.layer() });
+        }
+        Ok(())
+    }
+
+    /// Stages bytes that are no HDF5 structure and belong to the last layer: the live trailer. `at` is absolute.
+    pub(crate) fn commit_record(&self, at: u64, image: Vec<u8>) {
+        self.write_blocks().by_addr.insert(at - self.base, Block { image, from: 0, layer: Layer::Commit });
+    }
+
+    /// Whether nothing is staged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read_blocks().by_addr.is_empty()
+    }
+
+    /// Performs what is staged, layer by layer, with a barrier after each that wrote something. After an error the
+    /// publication is still staged as a whole and may be tried again: every write in it can be repeated.
+    pub(crate) fn publish(&self, barrier: Barrier) -> Result<()> {
+        let mut blocks = self.write_blocks();
+        for layer in Layer::ALL {
+            if self.write_layer(&blocks, layer)? {
+                self.storage.barrier(barrier).map_err(|source| Error::io("settle a publication", source))?;
+            }
+        }
+        blocks.by_addr.clear();
+        blocks.fresh_bytes = 0;
+        Ok(())
+    }
+
+    /// Writes the blocks of one layer; neighbours go in one call. Tells whether there were any.
+    fn write_layer(&self, blocks: &Blocks, layer: Layer) -> Result<bool> {
+        let mut joined: Vec<u8> = Vec::new();
+        let mut joined_at = 0;
+        let mut any = false;
+        for (addr, block) in blocks.by_addr.iter().filter(|(_, block)| block.layer == layer) {
+            any = true;
+            let (at, bytes) = (addr + block.from as u64, &block.image[block.from..]);
+            let follows = !joined.is_empty() && joined_at + joined.len() as u64 == at && layer == Layer::Fresh;
+            if follows && joined.len() + bytes.len() <= JOIN {
+                joined.extend_from_slice(bytes);
+                continue;
+            }
+            self.write(joined_at, &joined)?;
+            if layer == Layer::Fresh {
+                joined.clear();
+                joined.extend_from_slice(bytes);
+                joined_at = at;
+            } else {
+                self.write(at, bytes)?;
+            }
+        }
+        self.write(joined_at, &joined)?;
+        Ok(any)
+    }
+
+    fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.storage
+            .write_all_at(bytes, self.base + addr)
+            .map_err(|source| Error::io("write a publication", source))
+    }
+
+    fn require_one_page(&self, kind: LiveBlock, addr: u64, len: usize) -> Result<()> {
+        if self.watched.load(Ordering::Relaxed) && crosses_page(self.base + addr, len as u64) {
+            return Err(Error::new(ErrorKind::NotLive {
+                reason: format!("a {kind:?} at {addr:#x} would change across a page boundary"),
+            }));
+        }
+        Ok(())
+    }
+
+    fn read_blocks(&self) -> RwLockReadGuard<'_, Blocks> {
+        self.blocks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_blocks(&self) -> RwLockWriteGuard<'_, Blocks> {
+        self.blocks.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Applies `change` to a block whose last four bytes are its checksum, and sets the new checksum.
+fn reseal(
+    kind: LiveBlock,
+    addr: Addr,
+    image: &mut [u8],
+    change: impl FnOnce(&mut [u8]) -> Option<usize>,
+) -> Result<Option<usize>> {
+    let split = image.len() - 4;
+    let (body, sum) = image.split_at_mut(split);
+    let stored = u32::from_le_bytes([sum[0], sum[1], sum[2], sum[3]]);
+    let computed = lookup3(body);
+    if stored != computed {
+        let what = kind.name();
+        return Err(Malformed { what, at: addr.0, why: Why::Checksum { stored, computed } }.into());
+    }
+    let first = change(body);
+    sum.copy_from_slice(&lookup3(body).to_le_bytes());
+    Ok(first)
+}
+
+impl Blocks {
+    /// The staged block that holds all of `len` bytes at `addr`.
+    fn containing(&mut self, addr: u64, len: usize) -> Option<(u64, &mut Block)> {
+        let (start, block) = self.by_addr.range_mut(..=addr).next_back()?;
+        (addr + len as u64 <= block.end(*start)).then_some((*start, block))
+    }
+
+    /// The staged blocks that touch `start..end`.
+    fn touching(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Block)> {
+        let before = self.by_addr.range(..start).next_back();
+        let within = self.by_addr.range(start..end);
+        before.into_iter().chain(within).filter(move |(addr, block)| block.end(**addr) > start).map(|(a, b)| (*a, b))
+    }
+}
+
+impl ReadAt for Stage {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.storage.size()?.max(self.base + self.used.load(Ordering::Relaxed)))
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
+        let blocks = self.read_blocks();
+        let start = at.saturating_sub(self.base);
+        let end = start + buf.len() as u64;
+        let mut whole = false;
+        for (addr, block) in blocks.touching(start, end) {
+            whole |= addr <= start && block.end(addr) >= end;
+        }
+        if !whole {
+            self.read_beneath(buf, at)?;
+        }
+        for (addr, block) in blocks.touching(start, end) {
+            let (from, to) = (addr.max(start), block.end(addr).min(end));
+            buf[(from - start) as usize..(to - start) as usize]
+                .copy_from_slice(&block.image[(from - addr) as usize..(to - addr) as usize]);
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// What the file holds; zeros where space was handed out beyond its present end.
+    fn read_beneath(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
+        match self.storage.read_exact_at(buf, at) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                if at + buf.len() as u64 > self.base + self.used.load(Ordering::Relaxed) {
+                    return Err(error);
+                }
+                let there = self.storage.size()?.saturating_sub(at).min(buf.len() as u64) as usize;
+                let (held, beyond) = buf.split_at_mut(there);
+                beyond.fill(0);
+                if held.is_empty() { Ok(()) } else { self.storage.read_exact_at(held, at) }
+            }
+            other => other,
+        }
+    }
+}

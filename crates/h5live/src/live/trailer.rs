@@ -1,0 +1,252 @@
+//! The live trailer: the record by which a writer tells its followers how far it is.
+//!
+//! It lies at the very end of the file, above the superblock's end-of-file, where nothing in HDF5 looks. It is rewritten
+//! in place, last, by every publication, and cut off when the file is closed. So a file whose size is its end-of-file was
+//! closed; one with a trailer is being written, or its writer died: the lease tells which.
+//!
+//! The record holds the extent of every dataset that this session has changed. A follower takes its extents from here and
+//! not from the object headers: one checksummed record is one instant, which several headers are not.
+//!
+//! ```text
+//! offset size
+//!      0    8  magic
+//!      8    4  version (1)
+//!     12    4  length of the record, checksum included
+//!     16    8  offset in the file of this record: a copy elsewhere is not the trailer
+//!     24   16  session
+//!     40    8  commit: 1 and up
+//!     48    8  commit that last changed structure (links, attributes, new objects)
+//!     56    8  end of what is used
+//!     64    8  time the session began, microseconds since 1970
+//!     72    8  time of this commit
+//!     80    4  process id of the writer
+//!     84    2  bytes of the host's name
+//!     86    2  strict: the consistency flags are set (1) or not (0)
+//!     88    4  number of datasets
+//!     92    -  host's name; then per dataset: object header address (8), commit that last changed it (8), rank (1),
+//!              dimensions (8 each)
+//!      -    4  checksum (lookup3)
+//! ```
+//!
+//! The last 16 bytes of the file are a footer, written when the trailer is placed and never changed: magic (8) and the
+//! offset of the record (8).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use h5live_format::{Addr, Cursor, Malformed, Put};
+
+use super::space::PAGE;
+
+const WHAT: &str = "live trailer";
+const MAGIC: &str = "h5live\r\n";
+const FOOTER_MAGIC: &str = "h5liveat";
+const VERSION: u32 = 1;
+/// Bytes of the footer.
+pub(crate) const FOOTER: u64 = 16;
+/// What a follower reads first: the record of a session with up to some hundred datasets.
+pub(crate) const FIRST_READ: u64 = PAGE - FOOTER;
+
+/// Which session of writing this is: two sessions never have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId(pub(crate) [u8; 16]);
+
+/// Who writes, from where and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// Name of the host.
+    pub host: String,
+    /// Process id on that host.
+    pub pid: u32,
+    /// When it went live.
+    pub since: SystemTime,
+}
+
+impl std::fmt::Display for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let age = self.since.elapsed().unwrap_or_default();
+        write!(f, "pid {} on {} (since {})", self.pid, self.host, ago(age))
+    }
+}
+
+fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        0 => "less than a second ago".to_owned(),
+        seconds @ 1..120 => format!("{seconds} s ago"),
+        seconds @ 120..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
+}
+
+/// The extent of one dataset, and the commit that last changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) commit: u64,
+    pub(crate) dims: Vec<u64>,
+}
+
+/// The record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    /// Where the record lies in the file.
+    pub(crate) position: u64,
+    pub(crate) session: SessionId,
+    pub(crate) writer: Writer,
+    pub(crate) strict: bool,
+    /// Commits so far.
+    pub(crate) commit: u64,
+    /// The commit that last changed structure.
+    pub(crate) structure: u64,
+    /// End of what is used, an HDF5 address.
+    pub(crate) used: u64,
+    /// When the last commit was made.
+    pub(crate) published: SystemTime,
+    /// By address of the object header.
+    pub(crate) extents: BTreeMap<u64, Extent>,
+}
+
+impl Trailer {
+    /// Bytes the record takes.
+    pub(crate) fn len(&self) -> u64 {
+        let extents: usize = self.extents.values().map(|extent| 17 + 8 * extent.dims.len()).sum();
+        (92 + self.writer.host.len() + extents + 4) as u64
+    }
+
+    /// The record as bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len() as usize);
+        bytes.extend_from_slice(MAGIC.as_bytes());
+        bytes.put_u32(VERSION);
+        bytes.put_u32(self.len() as u32);
+        bytes.put_u64(self.position);
+        bytes.extend_from_slice(&self.session.0);
+        bytes.put_u64(self.commit);
+        bytes.put_u64(self.structure);
+        bytes.put_u64(self.used);
+        bytes.put_u64(micros(self.writer.since));
+        bytes.put_u64(micros(self.published));
+        bytes.put_u32(self.writer.pid);
+        bytes.put_u16(self.writer.host.len() as u16);
+        bytes.put_u16(self.strict.into());
+        bytes.put_u32(self.extents.len() as u32);
+        bytes.extend_from_slice(self.writer.host.as_bytes());
+        for (addr, extent) in &self.extents {
+            bytes.put_u64(*addr);
+            bytes.put_u64(extent.commit);
+            bytes.put_u8(extent.dims.len() as u8);
+            for dim in &extent.dims {
+                bytes.put_u64(*dim);
+            }
+        }
+        bytes.put_checksum_from(0);
+        debug_assert_eq!(bytes.len() as u64, self.len());
+        bytes
+    }
+
+    /// The length that the record at the start of `bytes` says it has, if a record starts there.
+    pub(crate) fn length_of(bytes: &[u8], position: u64) -> Option<u64> {
+        let mut cursor = Cursor::new(WHAT, position, bytes);
+        cursor.signature(MAGIC).ok()?;
+        (cursor.u32("version").ok()? == VERSION).then_some(())?;
+        let len = cursor.u32("length").ok()?;
+        (cursor.u64("position").ok()? == position && len > 96).then_some(u64::from(len))
+    }
+
+    /// Decodes the record at file offset `position`; `bytes` may go on behind it.
+    pub(crate) fn decode(bytes: &[u8], position: u64) -> h5live_format::Result<Self> {
+        let whole = Cursor::new(WHAT, position, bytes);
+        let len = Self::length_of(bytes, position).ok_or_else(|| whole.bad_value("magic", 0, "is none here"))?;
+        let bytes = bytes.get(..len as usize).ok_or_else(|| whole.bad_value("length", len, "is more than there is"))?;
+        let mut sum = Cursor::new(WHAT, position, bytes);
+        sum.skip("record", len as usize - 4)?;
+        sum.checksum()?;
+        let mut cursor = Cursor::new(WHAT, position, &bytes[..len as usize - 4]);
+        cursor.skip("magic, version, length and position", 24)?;
+        let session = SessionId(cursor.array("session")?);
+        let commit = cursor.u64("commit")?;
+        let structure = cursor.u64("structure")?;
+        let used = cursor.u64("used")?;
+        let since = time(cursor.u64("start")?);
+        let published = time(cursor.u64("published")?);
+        let pid = cursor.u32("pid")?;
+        let host_len = cursor.u16("host length")?;
+        let strict = cursor.u16("strict")? != 0;
+        let count = cursor.u32("datasets")?;
+        let host = String::from_utf8_lossy(cursor.take("host", host_len.into())?).into_owned();
+        cursor.checked_count("datasets", count.into(), 17)?;
+        let mut extents = BTreeMap::new();
+        for _ in 0..count {
+            let addr = cursor.u64("object header")?;
+            let commit = cursor.u64("commit of the extent")?;
+            let rank = cursor.u8("rank")?;
+            let dims = (0..rank).map(|_| cursor.u64("dimension")).collect::<Result<_, Malformed>>()?;
+            extents.insert(addr, Extent { commit, dims });
+        }
+        let writer = Writer { host, pid, since };
+        Ok(Self { position, session, writer, strict, commit, structure, used, published, extents })
+    }
+}
+
+/// The footer that says where the record lies.
+pub(crate) fn footer(position: u64) -> Vec<u8> {
+    let mut bytes = FOOTER_MAGIC.as_bytes().to_vec();
+    bytes.put_u64(position);
+    bytes
+}
+
+/// Where the footer says the record lies.
+pub(crate) fn decode_footer(bytes: &[u8]) -> Option<Addr> {
+    let mut cursor = Cursor::new(WHAT, 0, bytes);
+    cursor.signature(FOOTER_MAGIC).ok()?;
+    cursor.u64("position").ok().map(Addr)
+}
+
+fn micros(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
+}
+
+fn time(micros: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_micros(micros)).unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Trailer {
+        Trailer {
+            position: 8192,
+            session: SessionId(*b"0123456789abcdef"),
+            writer: Writer { host: "beamline".into(), pid: 4711, since: time(1_700_000_000_000_000) },
+            strict: false,
+            commit: 9,
+            structure: 3,
+            used: 5000,
+            published: time(1_700_000_001_000_000),
+            extents: BTreeMap::from([
+                (4096, Extent { commit: 9, dims: vec![7, 512] }),
+                (6000, Extent { commit: 8, dims: vec![] }),
+            ]),
+        }
+    }
+
+    #[test]
+    fn round_trip() {
+        let mut bytes = sample().encode();
+        bytes.extend_from_slice(b"behind it");
+        assert_eq!(Trailer::decode(&bytes, 8192), Ok(sample()));
+        assert!(Trailer::decode(&bytes, 4096).is_err(), "a copy elsewhere is not the trailer");
+        assert_eq!(decode_footer(&footer(8192)), Some(Addr(8192)));
+    }
+
+    #[test]
+    fn every_change_and_every_cut_is_noticed() {
+        let bytes = sample().encode();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x40;
+            assert!(Trailer::decode(&changed, 8192).is_err(), "byte {at}");
+            assert!(Trailer::decode(&bytes[..at], 8192).is_err(), "cut at {at}");
+        }
+    }
+}

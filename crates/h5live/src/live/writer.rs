@@ -1,0 +1,322 @@
+//! The writer: hands out space, keeps the three ends of the file in order, and publishes.
+//!
+//! *Used* is what has been handed out. The *end-of-file* is what the superblock shows; libhdf5's readers believe nothing
+//! above it. The *size* of the file is what libhdf5 holds the end-of-file against. A reader takes them in the order size,
+//! end-of-file, use; so the writer moves them in that order too, each a whole step ahead: an end-of-file is published
+//! only when the file had that size before, and space above it is named only after that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use h5live_format::{Addr, Superblock, SuperblockVersion, Widths};
+use h5live_storage::{Barrier, Storage};
+
+use super::layer::LiveBlock;
+use super::space::{PAGE, Placement, Space};
+use super::stage::Stage;
+use super::trailer::{self, Extent, FOOTER, SessionId, Trailer, Writer as Identity};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::{Patience, Source};
+
+/// Everything that is changed under one lock.
+pub(crate) struct Writer {
+    stage: Arc<Stage>,
+    source: Source,
+    space: Space,
+    superblock: Superblock,
+    live: Option<Session>,
+    /// Bytes that nothing leads to any more.
+    superseded: u64,
+    /// Whether links, attributes or objects changed since the last publication.
+    structure_changed: bool,
+}
+
+/// What there is only while readers may look.
+struct Session {
+    trailer: Trailer,
+    /// Bytes from the record to the end of the file.
+    region: u64,
+    /// Extents set since the last publication.
+    changed: BTreeMap<u64, Vec<u64>>,
+}
+
+impl Writer {
+    /// A writer on `storage`, whose superblock is this one. Nothing below its end-of-file is handed out again.
+    pub(crate) fn new(storage: Arc<dyn Storage>, superblock: Superblock) -> Self {
+        let base = superblock.base;
+        let stage = Arc::new(Stage::new(storage, base));
+        let source = Source::new(stage.clone(), base, superblock.widths, Patience::NONE);
+        let used = superblock.end_of_file - base;
+        stage.handed_out(used);
+        let space = Space::new(base, used);
+        Self { stage, source, space, superblock, live: None, superseded: 0, structure_changed: false }
+    }
+
+    /// Reads the file as it will be after the publication.
+    pub(crate) fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    pub(crate) fn widths(&self) -> Widths {
+        self.superblock.widths
+    }
+
+    /// The file offset of address 0.
+    pub(crate) fn base(&self) -> u64 {
+        self.superblock.base
+    }
+
+    /// Whether readers may look.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Hands out `len` bytes that nothing has ever named.
+    pub(crate) fn reserve(&mut self, len: u64, placement: Placement) -> Result<Addr> {
+        if self.space.used().checked_add(len).is_none_or(|end| end > i64::MAX as u64 / 4) {
+            return Err(Error::unsupported(format!("{len} bytes more than a file can have")));
+        }
+        let addr = self.space.take(len, placement);
+        self.stage.handed_out(self.space.used());
+        if self.live.as_ref().is_some_and(|session| self.base() + self.space.used() > session.trailer.position) {
+            self.move_trailer()?;
+        }
+        Ok(addr)
+    }
+
+    /// Takes back space that nothing ever named.
+    pub(crate) fn give_back(&mut self, addr: Addr, len: u64) {
+        self.space.give_back(addr, len);
+    }
+
+    /// Counts bytes that nothing leads to any more. They stay as they are: a reader may still hold their address.
+    pub(crate) fn supersede(&mut self, len: u64) {
+        self.superseded += len;
+    }
+
+    /// Bytes superseded since the file was opened.
+    pub(crate) fn superseded(&self) -> u64 {
+        self.superseded
+    }
+
+    /// End of what has been handed out.
+    pub(crate) fn used(&self) -> u64 {
+        self.space.used()
+    }
+
+    /// Stages a new block.
+    pub(crate) fn fresh(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
+        self.stage.fresh(addr, image)
+    }
+
+    /// Reserves space for a new block and stages it there.
+    pub(crate) fn place(&mut self, image: Vec<u8>, placement: Placement) -> Result<Addr> {
+        let addr = self.reserve(image.len() as u64, placement)?;
+        self.fresh(addr, image)?;
+        Ok(addr)
+    }
+
+    /// Writes raw data at once: to space that no extent counts yet, or over data of the same kind.
+    pub(crate) fn raw(&self, addr: Addr, bytes: &[u8]) -> Result<()> {
+        self.stage.raw(addr, bytes)
+    }
+
+    /// Changes a live block; see [`Stage::edit`].
+    pub(crate) fn edit(
+        &self,
+        kind: LiveBlock,
+        addr: Addr,
+        len: usize,
+        change: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<()> {
+        self.stage.edit(kind, addr, len, change)
+    }
+
+    /// Notes that links, attributes or objects changed: followers read structure again after the next commit.
+    pub(crate) fn structure_changed(&mut self) {
+        self.structure_changed = true;
+    }
+
+    /// Notes that a dataset is about to change, with the extent it has now. Called before the first change of a session:
+    /// from then on followers take its extent from the trailer, where all extents are of one commit.
+    pub(crate) fn announce(&mut self, dataset: Addr, dims: &[u64]) -> Result<()> {
+        let Some(session) = &mut self.live else { return Ok(()) };
+        if session.trailer.extents.contains_key(&dataset.0) {
+            return Ok(());
+        }
+        let commit = session.trailer.commit;
+        session.trailer.extents.insert(dataset.0, Extent { commit, dims: dims.to_vec() });
+        if session.trailer.len() + FOOTER > session.region {
+            return self.move_trailer();
+        }
+        let (position, record) = (session.trailer.position, session.trailer.encode());
+        self.write_record(position, &record)
+    }
+
+    /// Notes the extent a dataset has from the next publication on.
+    pub(crate) fn extent_changed(&mut self, dataset: Addr, dims: &[u64]) {
+        if let Some(session) = &mut self.live {
+            session.changed.insert(dataset.0, dims.to_vec());
+        }
+    }
+
+    /// Performs everything staged, in order. While live, this is one commit; without anything staged it is none.
+    pub(crate) fn publish(&mut self, barrier: Barrier) -> Result<()> {
+        if self.live.is_none() {
+            let end = self.base() + self.space.used();
+            self.show_end_of_file(end)?;
+            let storage = self.stage.storage();
+            let size = storage.size().map_err(|source| Error::io("find the file's size", source))?;
+            if size < end {
+                storage.set_len(end).map_err(|source| Error::io("extend the file", source))?;
+            }
+            return self.stage.publish(barrier);
+        }
+        self.lead()?;
+        if self.stage.is_empty() {
+            if barrier == Barrier::Durable {
+                let settled = self.stage.storage().barrier(barrier);
+                settled.map_err(|source| Error::io("settle what was written", source))?;
+            }
+            return Ok(());
+        }
+        let Some(session) = &mut self.live else { return Ok(()) };
+        let mut next = session.trailer.clone();
+        next.commit += 1;
+        next.used = self.space.used();
+        next.published = SystemTime::now();
+        if self.structure_changed {
+            next.structure = next.commit;
+        }
+        for (dataset, dims) in &session.changed {
+            next.extents.insert(*dataset, Extent { commit: next.commit, dims: dims.clone() });
+        }
+        self.stage.commit_record(next.position, next.encode());
+        self.stage.publish(barrier)?;
+        session.trailer = next;
+        session.changed.clear();
+        self.structure_changed = false;
+        Ok(())
+    }
+
+    /// Number of the last commit; 0 before the first.
+    pub(crate) fn commit(&self) -> u64 {
+        self.live.as_ref().map_or(0, |session| session.trailer.commit)
+    }
+
+    /// Publishes what is there and lets readers in: from now on every change is a publication in the order of the layers.
+    pub(crate) fn go_live(&mut self, writer: Identity, session: SessionId, strict: bool) -> Result<()> {
+        if self.live.is_some() {
+            return Ok(());
+        }
+        if self.superblock.version != SuperblockVersion::V3 {
+            return Err(Error::new(ErrorKind::NotLive {
+                reason: "only a file with a version 3 superblock can be live; convert it with `h5live repack`".to_owned(),
+            }));
+        }
+        self.publish(Barrier::Visible)?;
+        self.stage.readers_may_look();
+        let trailer = Trailer {
+            position: 0,
+            session,
+            writer,
+            strict,
+            commit: 0,
+            structure: 0,
+            used: self.space.used(),
+            published: SystemTime::now(),
+            extents: BTreeMap::new(),
+        };
+        self.live = Some(Session { trailer, region: 0, changed: BTreeMap::new() });
+        self.move_trailer()?;
+        self.lead()?;
+        self.stage.publish(Barrier::Visible)
+    }
+
+    /// Ends the session: publishes, takes the end-of-file back to what is used, and cuts the rest off.
+    pub(crate) fn close(&mut self, barrier: Barrier) -> Result<()> {
+        self.publish(barrier)?;
+        let end = self.base() + self.space.used();
+        self.show_end_of_file(end)?;
+        self.stage.publish(barrier)?;
+        // Only now: a reader that finds the file shorter than the superblock says calls it truncated.
+        self.live = None;
+        let cut = self.stage.storage().set_len(end).and_then(|()| self.stage.storage().barrier(barrier));
+        cut.map_err(|source| Error::io("trim the file to what is used", source))
+    }
+
+    /// Moves end-of-file and size ahead, when what is used comes near.
+    fn lead(&mut self) -> Result<()> {
+        let base = self.base();
+        // Half of the lead may be used up before it is renewed.
+        while self.space.used() + self.space.lead() / 2 > self.superblock.end_of_file - base {
+            let Some(session) = &self.live else { return Ok(()) };
+            // The file has had this size since the last time round.
+            let within = session.trailer.position;
+            let wanted = base + self.space.used() + self.space.lead();
+            self.show_end_of_file(wanted.min(within))?;
+            if wanted <= within && within - wanted >= self.space.lead() / 2 {
+                return Ok(());
+            }
+            self.move_trailer()?;
+        }
+        Ok(())
+    }
+
+    /// Extends the file and places the trailer at its new end. The extension and the record come in one write, so there
+    /// is no moment at which a live file has no trailer.
+    fn move_trailer(&mut self) -> Result<()> {
+        let base = self.base();
+        let ahead = self.superblock.end_of_file.max(base + self.space.used()) + 2 * self.space.lead();
+        let Some(session) = &mut self.live else { return Ok(()) };
+        let old = session.trailer.position;
+        let position = ahead.next_multiple_of(PAGE).max(old + session.region);
+        session.trailer.position = position;
+        // Twice the record: it may grow in place.
+        session.region = (2 * session.trailer.len() + FOOTER).next_multiple_of(PAGE);
+        let mut image = session.trailer.encode();
+        image.resize((session.region - FOOTER) as usize, 0);
+        image.extend_from_slice(&trailer::footer(position));
+        self.write_record(position, &image)?;
+        if old > 0 {
+            // A follower that still looks at the old place finds nothing there, and looks for the end of the file.
+            self.write_record(old, &[0; 24])?;
+        }
+        Ok(())
+    }
+
+    fn write_record(&self, position: u64, bytes: &[u8]) -> Result<()> {
+        let storage = self.stage.storage();
+        let written =
+            storage.write_all_at(bytes, position).and_then(|()| storage.barrier(Barrier::Visible));
+        written.map_err(|source| Error::io("write the live trailer", source))
+    }
+
+    /// Stages the superblock with another end-of-file (an offset in the file).
+    fn show_end_of_file(&mut self, end: u64) -> Result<()> {
+        if end == self.superblock.end_of_file {
+            return Ok(());
+        }
+        let mut next = self.superblock.clone();
+        next.end_of_file = end;
+        self.show_superblock(next)
+    }
+
+    fn show_superblock(&mut self, next: Superblock) -> Result<()> {
+        let bytes = next.encode();
+        let at = Addr(0);
+        if matches!(next.version, SuperblockVersion::V2 | SuperblockVersion::V3) {
+            let body = bytes.len() - 4;
+            let first = Superblock::FLAGS_OFFSET;
+            self.stage.edit(LiveBlock::Superblock, at, bytes.len(), |image| {
+                image.copy_from_slice(&bytes[..body]);
+                Some(first)
+            })?;
+        } else {
+            self.stage.fresh(at, bytes)?;
+        }
+        self.superblock = next;
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Objects: their headers, links, attributes and heaps.
+
+pub(crate) mod header;

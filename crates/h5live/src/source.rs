@@ -1,0 +1,135 @@
+//! Reading structures: bytes at an address, decoded, read again while they look torn, and never more than is there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use h5live_format::{Addr, Malformed, Why, Widths};
+use h5live_storage::ReadAt;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a structure that fails its checksum is read again. Only a torn read is worth patience: everything else that
+/// is wrong with a structure is an error at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patience(pub(crate) Duration);
+
+impl Patience {
+    /// For files nobody writes: what is wrong stays wrong.
+    pub(crate) const NONE: Self = Self(Duration::ZERO);
+    /// For files that may be written to.
+    pub(crate) const LIVE: Self = Self(Duration::from_secs(1));
+}
+
+/// The bytes of a file by HDF5 address.
+#[derive(Clone)]
+pub(crate) struct Source {
+    storage: Arc<dyn ReadAt>,
+    base: u64,
+    widths: Widths,
+    patience: Patience,
+}
+
+impl Source {
+    /// Address 0 is at offset `base` of `storage`.
+    pub(crate) fn new(storage: Arc<dyn ReadAt>, base: u64, widths: Widths, patience: Patience) -> Self {
+        Self { storage, base, widths, patience }
+    }
+
+    /// Field widths of the file.
+    pub(crate) fn widths(&self) -> Widths {
+        self.widths
+    }
+
+    /// The file offset of address 0.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The storage beneath.
+    pub(crate) fn storage(&self) -> &Arc<dyn ReadAt> {
+        &self.storage
+    }
+
+    /// Bytes from address 0 to the end of the file.
+    pub(crate) fn size(&self) -> Result<u64> {
+        let size = self.storage.size().map_err(|source| Error::io("find the file's size", source))?;
+        Ok(size.saturating_sub(self.base))
+    }
+
+    /// `len` bytes of the structure `what` at `addr`. A length the file does not have is refused before anything is
+    /// allocated for it.
+    pub(crate) fn bytes(&self, what: &'static str, addr: Addr, len: u64) -> Result<Vec<u8>> {
+        self.require(what, addr, len)?;
+        let mut bytes = vec![0; len as usize];
+        self.read_into(what, addr, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Up to `len` bytes at `addr`, fewer at the end of the file.
+    pub(crate) fn bytes_up_to(&self, what: &'static str, addr: Addr, len: u64) -> Result<Vec<u8>> {
+        let left = self.size()?.saturating_sub(addr.0);
+        self.bytes(what, addr, len.min(left))
+    }
+
+    /// Fills `buf` from `addr`.
+    pub(crate) fn read_into(&self, what: &'static str, addr: Addr, buf: &mut [u8]) -> Result<()> {
+        let len = buf.len() as u64;
+        match self.base.checked_add(addr.0) {
+            Some(at) => self.storage.read_exact_at(buf, at).map_err(|source| match source.kind() {
+                std::io::ErrorKind::UnexpectedEof => self.beyond(what, addr, len),
+                _ => Error::io("read the file", source),
+            }),
+            None => Err(self.beyond(what, addr, len)),
+        }
+    }
+
+    /// Reads and decodes a structure of `len` bytes, again while it looks torn and patience lasts.
+    pub(crate) fn block<T>(
+        &self,
+        what: &'static str,
+        addr: Addr,
+        len: u64,
+        decode: impl Fn(&[u8]) -> h5live_format::Result<T>,
+    ) -> Result<T> {
+        self.patiently(|| Ok(decode(&self.bytes(what, addr, len)?)?))
+    }
+
+    /// Runs `read` again while it fails with what may be a torn read and patience lasts.
+    pub(crate) fn patiently<T>(&self, mut read: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut tries = 1;
+        let mut since = None;
+        loop {
+            let error = match read() {
+                Err(error) if error.may_be_torn() => error,
+                other => return other,
+            };
+            let waited = since.get_or_insert_with(Instant::now).elapsed();
+            if waited >= self.patience.0 {
+                return Err(match error.kind() {
+                    ErrorKind::Malformed(structure) if tries > 1 => Error::new(ErrorKind::Unstable {
+                        structure: structure.clone(),
+                        tries,
+                        waited_ms: waited.as_millis() as u64,
+                    }),
+                    _ => error,
+                });
+            }
+            // A torn read lasts as long as one copy between kernel and program: at first it is enough to yield.
+            if tries < 100 { std::thread::yield_now() } else { std::thread::sleep(Duration::from_micros(200)) }
+            tries += 1;
+        }
+    }
+
+    fn require(&self, what: &'static str, addr: Addr, len: u64) -> Result<()> {
+        let size = self.size()?;
+        if addr.0.checked_add(len).is_none_or(|end| end > size) {
+            return Err(self.beyond(what, addr, len));
+        }
+        Ok(())
+    }
+
+    fn beyond(&self, what: &'static str, addr: Addr, needed: u64) -> Error {
+        let left = self.size().unwrap_or(0).saturating_sub(addr.0);
+        Malformed { what, at: addr.0, why: Why::Truncated { field: "block", needed, left } }.into()
+    }
+}
