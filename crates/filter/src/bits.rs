@@ -73,11 +73,10 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// Writes the last bits, filled up with zeros to a whole byte.
+    /// Writes the last byte: the bits left over, filled up with zeros. It is there even when no bits are left over, because libhdf5
+    /// steps to the next byte as soon as one is full, when it reads as when it writes.
     pub(crate) fn finish(self) {
-        if self.count > 0 {
-            self.bytes.push((self.pending << (8 - self.count)) as u8);
-        }
+        self.bytes.push((self.pending << (8 - self.count)) as u8);
     }
 }
 
@@ -98,12 +97,12 @@ mod tests {
             writer.put(field(index as u64, count), count);
         }
         writer.finish();
-        assert_eq!(bytes.len(), (widths.iter().sum::<u32>() as usize).div_ceil(8));
+        assert_eq!(bytes.len(), widths.iter().sum::<u32>() as usize / 8 + 1);
         let mut reader = BitReader::new(&bytes);
         for (index, &count) in widths.iter().enumerate() {
             assert_eq!(reader.take(count), Ok(field(index as u64, count)), "field {index}");
         }
-        assert_eq!(reader.take(8), Err(Problem::Truncated { length: bytes.len() }));
+        assert_eq!(reader.take(9), Err(Problem::Truncated { length: bytes.len() }));
     }
 
     #[test]
@@ -112,7 +111,7 @@ mod tests {
         let mut writer = BitWriter::new(&mut bytes);
         writer.put(0b101, 3);
         writer.put(0b11, 2);
-        writer.put(0b0000_1111_0, 9);
+        writer.put(0b0_0001_1110, 9);
         writer.finish();
         assert_eq!(bytes, [0b1011_1000, 0b0111_1000]);
     }

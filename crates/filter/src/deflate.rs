@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_level_round_trips() {
-        let input: Vec<u8> = (0..50_000_u32).map(|i| (i * i >> 9) as u8).collect();
+        let input: Vec<u8> = (0..50_000_u32).map(|i| ((i * i) >> 9) as u8).collect();
         for level in (0..=9).chain([3, 0]) {
             let mut stored = Vec::new();
             let encoded = Deflate.encode(&[level], &input, &mut stored).unwrap();

@@ -244,3 +244,83 @@ impl Words<'_> {
         words.next()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by libhdf5: client values, the stored chunk, and the chunk.
+    const GOLDEN: &[(&[u32], &[u8], &[u8])] = &[
+        // 9 bits from bit 3 of 16, big-endian
+        (&[8, 0, 5, 1, 2, 1, 9, 3], &[255, 128, 32, 0, 21, 80], &[15, 248, 0, 0, 8, 0, 0, 8, 5, 80]),
+        // 17 bits from bit 3 of 32, little-endian
+        (&[8, 0, 3, 1, 4, 0, 17, 3], &[255, 255, 128, 0, 96, 0, 0], &[248, 255, 15, 0, 8, 0, 0, 0, 0, 0, 8, 0]),
+        // all bits: stored as it is
+        (&[8, 1, 2, 1, 4, 0, 32, 0], &[0, 0, 192, 63, 0, 0, 0, 192], &[0, 0, 192, 63, 0, 0, 0, 192]),
+        // a compound with an array, and an array of compounds with a string
+        (
+            &[
+                35, 0, 2, 3, 24, 3, 0, 1, 4, 0, 11, 3, 6, 2, 4, 1, 2, 1, 5, 0, 11, 2, 12, 3, 6, 2, 1, 1, 2, 1, 5, 0, 3,
+                4, 3,
+            ],
+            &[15, 88, 212, 56, 67, 227, 208, 157, 32, 135, 126, 5, 114, 5, 152, 42, 142, 199, 147, 128],
+            &[
+                208, 3, 0, 0, 0, 0, 0, 24, 0, 26, 0, 0, 0, 16, 225, 15, 143, 0, 0, 8, 78, 144, 67, 0, 192, 47, 0, 0, 0,
+                0, 0, 2, 0, 23, 0, 0, 0, 4, 11, 48, 85, 0, 0, 3, 177, 228, 224, 0,
+            ],
+        ),
+        // x87 long doubles: 80 bits of 128
+        (
+            &[8, 0, 2, 1, 16, 0, 80, 0],
+            &[63, 255, 160, 0, 0, 0, 0, 0, 0, 0, 192, 0, 192, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 0, 0, 0, 160, 255, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 192, 0, 192, 0, 0, 0, 0, 0, 0],
+        ),
+    ];
+
+    #[test]
+    fn reads_and_writes_as_libhdf5_does() {
+        for (values, stored, expected) in GOLDEN {
+            let mut output = vec![0xaa; expected.len()];
+            assert_eq!(NBit.decode(values, stored, &mut output), Ok(expected.len()), "{values:?}");
+            assert_eq!(output, *expected, "{values:?}");
+            let mut encoded = Vec::new();
+            NBit.encode(values, expected, &mut encoded).unwrap();
+            assert_eq!(encoded, *stored, "{values:?}");
+            assert!(matches!(NBit.decode(values, stored, &mut output[1..]), Err(Problem::TooLong { .. })));
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        for (values, stored, expected) in GOLDEN {
+            let mut output = vec![0; expected.len()];
+            // The last byte holds no bits when the fields end with a byte.
+            for cut in 0..stored.len() - 1 {
+                let result = NBit.decode(values, &stored[..cut], &mut output);
+                assert!(result != Ok(expected.len()), "{values:?} cut to {cut}");
+            }
+            for cut in 0..values.len() {
+                let unpacked = cut >= 3 && values[1] != 0;
+                let result = NBit.decode(&values[..cut], stored, &mut output);
+                assert_eq!(result.is_ok(), unpacked, "{cut} of {values:?}: {result:?}");
+            }
+            for index in 0..values.len() {
+                for value in [0, 1, 2, 3, 4, 7, 64, 1000, u32::MAX] {
+                    let mut damaged = values.to_vec();
+                    damaged[index] = value;
+                    let _ = NBit.decode(&damaged, stored, &mut output);
+                    let _ = NBit.encode(&damaged, expected, &mut Vec::new());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_types_are_bounded() {
+        let nested: Vec<u32> = [0, 0, 1].into_iter().chain([2, 8].repeat(10_000)).collect();
+        let overlapping: Vec<u32> = [0, 0, 1, 3, 8, 1000].into_iter().chain([0, 4, 8].repeat(1000)).collect();
+        for values in [nested, overlapping] {
+            assert!(matches!(NBit.decode(&values, &[0; 8], &mut [0; 8]), Err(Problem::Values(_))));
+        }
+    }
+}

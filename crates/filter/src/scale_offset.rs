@@ -52,13 +52,13 @@ impl Filter for ScaleOffset {
                 parameters.unpack(header, packed, output, |value| value.wrapping_add(minimum))?;
             }
             Number::Float32 { digits } => {
-                let scale = 10_f32.powi(digits);
+                let scale = 10_f32.powf(digits as f32);
                 let minimum = f32::from_bits(header.minimum as u32);
                 parameters
                     .unpack(header, packed, output, |value| (value as i32 as f32 / scale + minimum).to_bits().into())?;
             }
             Number::Float64 { digits } => {
-                let scale = 10_f64.powi(digits);
+                let scale = 10_f64.powf(digits.into());
                 let minimum = f64::from_bits(header.minimum);
                 parameters.unpack(header, packed, output, |value| (value as i64 as f64 / scale + minimum).to_bits())?;
             }
@@ -185,5 +185,104 @@ impl Header {
             },
             packed,
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by libhdf5: client values, the stored chunk, and the chunk.
+    const GOLDEN: &[(&[u32], &[u8], &[u8])] = &[
+        // i16, fill value -1
+        (
+            &[2, 0, 5, 0, 2, 1, 0, 1, 65535],
+            &[5, 0, 0, 0, 8, 249, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 7, 213, 15, 128],
+            &[249, 255, 255, 255, 3, 0, 9, 0, 255, 255],
+        ),
+        // u32, big-endian
+        (
+            &[2, 0, 3, 0, 4, 0, 1, 1, 0],
+            &[4, 0, 0, 0, 8, 112, 17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 144],
+            &[0, 1, 17, 112, 0, 1, 17, 113, 0, 1, 17, 121],
+        ),
+        // i8, all equal
+        (&[2, 0, 3, 0, 1, 1, 0, 1, 0], &[1, 0, 0, 0, 8, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[4, 4, 4]),
+        // i32, all 32 bits asked for: stored as it is
+        (&[2, 32, 2, 0, 4, 1, 1, 1, 0], &[0, 0, 0, 1, 255, 255, 255, 254], &[0, 0, 0, 1, 255, 255, 255, 254]),
+        // i64, fill value 77
+        (
+            &[2, 0, 3, 0, 8, 1, 0, 1, 77, 0],
+            &[3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 23, 128],
+            &[0, 0, 0, 0, 0, 255, 255, 255, 5, 0, 0, 0, 0, 255, 255, 255, 77, 0, 0, 0, 0, 0, 0, 0],
+        ),
+        // f32, two digits
+        (
+            &[0, 2, 3, 1, 4, 0, 0, 1, 0],
+            &[11, 0, 0, 0, 8, 0, 0, 0, 191, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 21, 160, 2, 13, 0],
+            &[164, 112, 157, 63, 0, 0, 0, 191, 0, 0, 32, 65],
+        ),
+        // f64, big-endian, one digit, fill value -99
+        (
+            &[0, 1, 3, 1, 8, 0, 1, 1, 0, 3227041792],
+            &[5, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 244, 63, 0, 0, 0, 0, 0, 0, 0, 0, 7, 228],
+            &[63, 244, 0, 0, 0, 0, 0, 0, 192, 88, 192, 0, 0, 0, 0, 0, 64, 8, 102, 102, 102, 102, 102, 102],
+        ),
+    ];
+
+    #[test]
+    fn reads_what_libhdf5_wrote() {
+        for (values, stored, expected) in GOLDEN {
+            let mut output = vec![0xaa; expected.len()];
+            assert_eq!(ScaleOffset.decode(values, stored, &mut output), Ok(expected.len()), "{values:?}");
+            assert_eq!(output, *expected, "{values:?}");
+            assert!(matches!(ScaleOffset.decode(values, stored, &mut output[1..]), Err(Problem::TooLong { .. })));
+        }
+    }
+
+    #[test]
+    fn all_bits_means_the_values_themselves() {
+        let stored: Vec<u8> = [16, 0, 0, 0, 8].into_iter().chain([9; 16]).chain([1, 2, 3, 4]).collect();
+        for (order, expected) in [(0, [1, 2, 3, 4]), (1, [2, 1, 4, 3])] {
+            let mut output = [0; 4];
+            assert_eq!(ScaleOffset.decode(&[2, 0, 2, 0, 2, 0, order, 0], &stored, &mut output), Ok(4));
+            assert_eq!(output, expected);
+        }
+    }
+
+    #[test]
+    fn no_bits_means_the_minimum_everywhere() {
+        let stored: Vec<u8> = [0, 0, 0, 0, 8, 7, 1].into_iter().chain([0; 14]).collect();
+        let mut output = [0; 4];
+        assert_eq!(ScaleOffset.decode(&[2, 0, 2, 0, 2, 0, 0, 0], &stored, &mut output), Ok(4));
+        assert_eq!(output, [7, 1, 7, 1]);
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        for (values, stored, expected) in GOLDEN {
+            let mut output = vec![0; expected.len()];
+            for cut in 0..stored.len() - 1 {
+                let result = ScaleOffset.decode(values, &stored[..cut], &mut output);
+                assert!(result != Ok(expected.len()), "{values:?} cut to {cut}");
+            }
+            for cut in 0..values.len() {
+                assert!(matches!(ScaleOffset.decode(&values[..cut], stored, &mut output), Err(Problem::Values(_))));
+            }
+            for index in 0..values.len() {
+                for value in [0, 1, 2, 3, 4, 7, 8, 16, 64, 1000, u32::MAX] {
+                    let mut damaged = values.to_vec();
+                    damaged[index] = value;
+                    let _ = ScaleOffset.decode(&damaged, stored, &mut output);
+                }
+            }
+            for byte in 0..stored.len().min(8) {
+                for value in [0, 1, 31, 32, 33, 63, 64, 65, 255] {
+                    let mut damaged = stored.to_vec();
+                    damaged[byte] = value;
+                    let _ = ScaleOffset.decode(values, &damaged, &mut output);
+                }
+            }
+        }
     }
 }

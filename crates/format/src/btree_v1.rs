@@ -157,3 +157,86 @@ impl<K: Key> Node<K> {
         Ok((cursor.u8("node level")?, cursor.u16("entries used")?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Put;
+
+    const W: Widths = Widths::EIGHT;
+
+    fn node(kind: u8, keys: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = b"TREE".to_vec();
+        bytes.put_u8(kind);
+        bytes.put_u8(2);
+        bytes.put_u16(keys.len() as u16 - 1);
+        bytes.put_addr(None, W);
+        bytes.put_addr(Some(Addr(77)), W);
+        for (number, key) in keys.iter().enumerate() {
+            bytes.extend_from_slice(key);
+            if number + 1 < keys.len() {
+                bytes.put_addr(Some(Addr(1000 + number as u64)), W);
+            }
+        }
+        bytes
+    }
+
+    fn chunk_key(rows: u64) -> Vec<u8> {
+        let mut key = Vec::new();
+        key.put_u32(400);
+        key.put_u32(1);
+        for offset in [rows, 5, 0] {
+            key.put_u64(offset);
+        }
+        key
+    }
+
+    #[test]
+    fn nodes_of_both_kinds_decode() {
+        let bytes = node(0, &[0u64, 8, 24].map(|offset| offset.to_le_bytes().to_vec()));
+        let group = Node::<GroupKey>::decode(&bytes, 0, (), W).unwrap();
+        assert_eq!((group.level, group.left, group.right), (2, None, Some(Addr(77))));
+        assert_eq!(group.keys, [GroupKey(0), GroupKey(8), GroupKey(24)]);
+        assert_eq!(group.children, [Addr(1000), Addr(1001)]);
+        assert_eq!(Node::<GroupKey>::used_size(&bytes[..8], 0, (), W), Ok(bytes.len() as u64));
+
+        let bytes = node(1, &[0, 10, 20, 30].map(chunk_key));
+        let chunks = Node::<ChunkKey>::decode(&bytes, 0, 2, W).unwrap();
+        assert_eq!(chunks.keys[1], ChunkKey { size: 400, filter_mask: 1, offset: vec![10, 5] });
+        assert_eq!(Node::<ChunkKey>::used_size(&bytes[..8], 0, 2, W), Ok(bytes.len() as u64));
+        for (sought, found) in [(10, Some(Addr(1001))), (29, Some(Addr(1002))), (30, None), (0, Some(Addr(1000)))] {
+            let child = chunks.find(|key, next| {
+                Ok::<_, ()>(if next.offset[0] <= sought {
+                    Ordering::Less
+                } else if key.offset[0] > sought {
+                    Ordering::Greater
+                } else {
+                    Ordering::Equal
+                })
+            });
+            assert_eq!(child.unwrap().map(|(_, addr)| addr), found, "{sought}");
+        }
+        assert_eq!(chunks.entries().count(), 3);
+        assert!(Node::<GroupKey>::decode(&bytes, 0, (), W).is_err());
+    }
+
+    #[test]
+    fn shortened_nodes_are_errors_and_changed_ones_never_panic() {
+        let mut bytes = node(1, &[0, 10, 20, 30].map(chunk_key));
+        for place in 0..bytes.len() {
+            assert!(Node::<ChunkKey>::decode(&bytes[..place], 0, 2, W).is_err());
+            for bit in 0..8 {
+                bytes[place] ^= 1 << bit;
+                let _ = Node::<ChunkKey>::decode(&bytes, 0, 2, W);
+                bytes[place] ^= 1 << bit;
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_libhdf5() {
+        // 2K children of the default K: 16 in groups, 32 in datasets (rank 1 here).
+        assert_eq!(Node::<GroupKey>::size(32, (), W), 544);
+        assert_eq!(Node::<ChunkKey>::size(64, 1, W), 2096);
+    }
+}

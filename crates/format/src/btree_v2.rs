@@ -1209,3 +1209,297 @@ fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Re
         version => Err(cursor.error(Why::Version(version))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, HashMap};
+
+    /// A file that is nothing but nodes.
+    #[derive(Default)]
+    struct Nodes {
+        bytes: HashMap<Addr, Vec<u8>>,
+        end: u64,
+    }
+
+    impl Nodes {
+        fn allocate(&mut self) -> impl FnMut(u64) -> Addr {
+            |size| {
+                self.end += size;
+                Addr(self.end)
+            }
+        }
+
+        fn read(&self) -> impl Fn(Addr, u64) -> Result<Vec<u8>> {
+            |addr, size| Ok(self.bytes[&addr][..size as usize].to_vec())
+        }
+
+        fn apply(&mut self, edited: Edited) -> Header {
+            for (addr, bytes) in edited.nodes {
+                assert!(self.bytes.insert(addr, bytes).is_none());
+            }
+            for (addr, _) in edited.superseded {
+                assert!(self.bytes.remove(&addr).is_some(), "superseded once, and there");
+            }
+            edited.header
+        }
+    }
+
+    const FORM: ChunkForm = ChunkForm { element: ElementForm::chunks(Widths::EIGHT, 64), rank: 2 };
+
+    fn record(key: u64, value: u64) -> ChunkRecord {
+        ChunkRecord {
+            chunk: StoredChunk { addr: Addr(value), size: 64, filter_mask: 0 },
+            scaled: vec![key / 7, key % 7],
+        }
+    }
+
+    fn compare(key: u64) -> impl FnMut(&ChunkRecord) -> Result<Ordering> {
+        move |record| Ok(record.scaled.as_slice().cmp(&[key / 7, key % 7]))
+    }
+
+    fn tree(header: Header) -> Tree<ChunkRecord> {
+        Tree::new(header, 0, Widths::EIGHT, FORM).unwrap()
+    }
+
+    /// Holds a tree against what should be in it, and against what libhdf5 relies on: no node but the root has fewer
+    /// records than the merge limit or more than the split limit, and parents know how many their children hold.
+    fn check(nodes: &Nodes, header: Header, expected: &BTreeMap<u64, u64>) {
+        let tree = tree(header);
+        let mut found = Vec::new();
+        tree.for_each(nodes.read(), |record: ChunkRecord| {
+            found.push((record.scaled[0] * 7 + record.scaled[1], record.chunk.addr.0));
+            Ok::<_, Malformed>(())
+        })
+        .unwrap();
+        assert_eq!(found, expected.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());
+        assert_eq!(header.total_records, expected.len() as u64);
+        for key in expected.keys().step_by(17) {
+            let found = tree.find(nodes.read(), compare(*key)).unwrap().unwrap();
+            assert_eq!(found.chunk.addr.0, expected[key]);
+        }
+        let reached = tree.nodes(nodes.read()).unwrap();
+        assert_eq!(reached.len(), nodes.bytes.len(), "no node is lost, none is left over");
+        let Some(root) = tree.root() else {
+            assert_eq!((header.depth, header.root), (0, None));
+            return;
+        };
+        let mut todo = vec![(root, header.depth)];
+        while let Some((child, depth)) = todo.pop() {
+            let node = tree.node::<Malformed>(&child, depth, &mut nodes.read()).unwrap();
+            let level = tree.layout().level(depth).unwrap();
+            let count = node.records.len() as u64;
+            assert_eq!(node.total(), child.total);
+            assert!(count <= level.split_records);
+            assert!(child == root || count >= level.merge_records, "{count} at {depth} of {level:?}");
+            todo.extend(node.children.iter().map(|child| (*child, depth.wrapping_sub(1))));
+        }
+    }
+
+    #[test]
+    fn built_trees_hold_what_was_given_at_every_size() {
+        for node_size in [128, 256, 2048] {
+            for count in (0..300).chain([1000, 5000]) {
+                let mut nodes = Nodes::default();
+                let expected: BTreeMap<u64, u64> = (0..count).map(|key| (key, key + 1)).collect();
+                let records = expected.iter().map(|(key, value)| record(*key, *value)).collect();
+                let empty = Header::empty::<ChunkRecord>(FORM, node_size);
+                let edited = build(&empty, Widths::EIGHT, FORM, records, nodes.allocate()).unwrap();
+                let header = nodes.apply(edited);
+                check(&nodes, header, &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn edited_trees_hold_what_was_put_and_not_removed() {
+        for node_size in [128, 200, 512] {
+            let mut nodes = Nodes::default();
+            let mut header = Header::empty::<ChunkRecord>(FORM, node_size);
+            let mut expected = BTreeMap::new();
+            let mut random = 0x9e37_79b9_7f4a_7c15u64;
+            let mut next = move || {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random
+            };
+            for round in 0..160 {
+                let mut editor = Editor::new(tree(header));
+                for _ in 0..next() % 60 {
+                    let (key, value) = (next() % 1500, next() >> 1);
+                    // Grows for the first half and shrinks, to nothing, in the second.
+                    if next() % 10 < if round < 80 { 7 } else { 2 } {
+                        let old = editor.put(record(key, value), nodes.read(), compare(key)).unwrap();
+                        assert_eq!(old.map(|old| old.chunk.addr.0), expected.insert(key, value));
+                    } else {
+                        let key = expected.range(key..).next().map_or(key, |(key, _)| *key);
+                        let old = editor.remove(nodes.read(), compare(key)).unwrap();
+                        assert_eq!(old.map(|old| old.chunk.addr.0), expected.remove(&key));
+                    }
+                }
+                if round == 159 {
+                    for key in std::mem::take(&mut expected).into_keys() {
+                        assert!(editor.remove(nodes.read(), compare(key)).unwrap().is_some());
+                    }
+                }
+                let edited = editor.finish(nodes.allocate());
+                header = nodes.apply(edited);
+                check(&nodes, header, &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn records_put_in_order_leave_full_nodes() {
+        let mut nodes = Nodes::default();
+        let mut header = Header::empty::<ChunkRecord>(FORM, 2048);
+        let mut expected = BTreeMap::new();
+        for batch in 0..200u64 {
+            let mut editor = Editor::new(tree(header));
+            for key in batch * 100..(batch + 1) * 100 {
+                expected.insert(key, key + 1);
+                assert_eq!(editor.put(record(key, key + 1), nodes.read(), compare(key)).unwrap(), None);
+            }
+            let edited = editor.finish(nodes.allocate());
+            assert!(edited.nodes.len() < 8, "{}", edited.nodes.len());
+            header = nodes.apply(edited);
+        }
+        check(&nodes, header, &expected);
+        let full = tree(header).layout().level(0).unwrap().max_records;
+        assert!((nodes.bytes.len() as u64) < 20_000 / full * 11 / 10);
+    }
+
+    #[test]
+    fn nothing_changed_is_nothing_written() {
+        let mut nodes = Nodes::default();
+        let empty = Header::empty::<ChunkRecord>(FORM, 512);
+        let records = (0..500).map(|key| record(key, 1)).collect();
+        let edited = build(&empty, Widths::EIGHT, FORM, records, nodes.allocate()).unwrap();
+        let header = nodes.apply(edited);
+        let mut editor = Editor::new(tree(header));
+        assert_eq!(editor.remove(nodes.read(), compare(1000)).unwrap(), None);
+        let edited = editor.finish(nodes.allocate());
+        assert_eq!((edited.header, edited.nodes.len(), edited.superseded.len()), (header, 0, 0));
+    }
+
+    #[test]
+    fn widths_and_capacities_are_those_of_libhdf5() {
+        // (kind, node size, record size, capacity of a leaf and of two internal levels), from h5debug.
+        let layout = |node_size, record_size| {
+            let header = Header { node_size, record_size, ..Header::empty::<LinkNameRecord>((), 512) };
+            let layout = Layout::new(&header, 0, Widths::EIGHT).unwrap();
+            (0..3).map(|depth| layout.level(depth).unwrap().max_records).collect::<Vec<_>>()
+        };
+        assert_eq!(layout(2048, 24), [84, 61, 57]);
+        assert_eq!(layout(512, 11), [45, 24, 22]);
+        assert_eq!(layout(512, 17), [29, 18, 17]);
+    }
+
+    #[test]
+    fn a_node_that_is_named_twice_is_an_error_and_not_a_loop() {
+        let mut nodes = Nodes::default();
+        let empty = Header::empty::<ChunkRecord>(FORM, 128);
+        let records = (0..5).map(|key| record(key, 1)).collect();
+        let edited = build(&empty, Widths::EIGHT, FORM, records, nodes.allocate()).unwrap();
+        let header = nodes.apply(edited);
+        let tree = tree(header);
+        let root = header.root.unwrap();
+        let mut node = tree.node::<Malformed>(&tree.root().unwrap(), 1, &mut nodes.read()).unwrap();
+        node.children[1] = node.children[0];
+        nodes.bytes.insert(root, node.encode(1, tree.layout(), FORM));
+        assert!(tree.for_each(nodes.read(), |_| Ok::<_, Malformed>(())).is_err());
+        assert!(tree.nodes(nodes.read()).is_err());
+    }
+
+    #[test]
+    fn headers_and_nodes_refuse_what_is_short_or_changed() {
+        let header = Header {
+            root: Some(Addr(77)),
+            root_records: 3,
+            total_records: 3,
+            ..Header::empty::<ChunkRecord>(FORM, 512)
+        };
+        let bytes = header.encode(Widths::EIGHT);
+        assert_eq!(bytes.len() as u64, Header::size(Widths::EIGHT));
+        assert_eq!(Header::decode(&bytes, 0, Widths::EIGHT), Ok(header));
+        let layout = Layout::new(&header, 0, Widths::EIGHT).unwrap();
+        let leaf = Node { records: (0..3).map(|key| record(key, key)).collect(), children: Vec::new() };
+        let child = Child { addr: Addr(99), records: 5, total: 5 };
+        let internal = Node { records: leaf.records.clone(), children: vec![child; 4] };
+        for (node, depth) in [(&leaf, 0), (&internal, 1)] {
+            let whole = node.encode(depth, &layout, FORM);
+            assert_eq!(whole.len(), 512);
+            let mut bytes = whole[..layout.used_size(depth, 3) as usize].to_vec();
+            assert_eq!(Node::decode(&bytes, 0, depth, 3, &layout, FORM).as_ref(), Ok(node));
+            for place in 0..bytes.len() {
+                assert!(Node::<ChunkRecord>::decode(&bytes[..place], 0, depth, 3, &layout, FORM).is_err());
+                bytes[place] ^= 0x21;
+                assert!(Node::<ChunkRecord>::decode(&bytes, 0, depth, 3, &layout, FORM).is_err());
+                bytes[place] ^= 0x21;
+            }
+            assert!(Node::<ChunkRecord>::decode(&whole, 0, depth, 60_000, &layout, FORM).is_err());
+        }
+        for place in 0..bytes.len() {
+            assert!(Header::decode(&bytes[..place], 0, Widths::EIGHT).is_err());
+            let mut changed = bytes.clone();
+            changed[place] ^= 0x21;
+            assert!(Header::decode(&changed, 0, Widths::EIGHT).is_err());
+        }
+    }
+
+    #[test]
+    fn impossible_headers_are_refused_whatever_they_say() {
+        let good = Header::empty::<ChunkRecord>(FORM, 512);
+        for bad in [
+            Header { node_size: 0, ..good },
+            Header { node_size: 20, ..good },
+            Header { record_size: 0, ..good },
+            Header { depth: 60_000, ..good },
+            Header { split_percent: 0, ..good },
+            Header { split_percent: 101, ..good },
+            Header { merge_percent: 90, ..good },
+            Header { kind: 5, ..good },
+        ] {
+            assert!(Tree::<ChunkRecord>::new(bad, 0, Widths::EIGHT, FORM).is_err(), "{bad:?}");
+        }
+        let largest = Header { node_size: u32::MAX, ..good };
+        assert!(Tree::<ChunkRecord>::new(largest, 0, Widths::EIGHT, FORM).is_ok());
+    }
+
+    fn round_trip<R: Record + PartialEq>(record: R, form: R::Form, kind: u8) {
+        let mut bytes = Vec::new();
+        record.encode(form, &mut bytes);
+        assert_eq!(bytes.len(), usize::from(R::size(form)), "{record:?}");
+        assert_eq!(R::kind(form), kind);
+        assert_eq!(R::decode(&mut Cursor::new("record", 0, &bytes), form).unwrap(), record);
+        for length in 0..bytes.len() {
+            assert!(R::decode(&mut Cursor::new("record", 0, &bytes[..length]), form).is_err());
+        }
+    }
+
+    #[test]
+    fn every_kind_of_record_round_trips() {
+        for (kind, indirect, filtered) in [(1, true, false), (2, true, true), (3, false, false), (4, false, true)] {
+            let filter = HugeFiltered { filter_mask: 2, memory_size: 7000 };
+            round_trip(
+                HugeRecord {
+                    addr: Addr(4096),
+                    size: 6000,
+                    filtered: filtered.then_some(filter),
+                    id: indirect.then_some(21),
+                },
+                HugeForm { widths: Widths::EIGHT, indirect, filtered },
+                kind,
+            );
+        }
+        round_trip(LinkNameRecord { hash: 9, heap_id: *b"heap id" }, (), 5);
+        round_trip(LinkOrderRecord { order: 9, heap_id: *b"heap id" }, (), 6);
+        round_trip(AttributeNameRecord { heap_id: *b"heap id8", flags: 1, order: 2, hash: 3 }, (), 8);
+        round_trip(AttributeOrderRecord { heap_id: *b"heap id8", flags: 1, order: 2 }, (), 9);
+        round_trip(record(100, 5), FORM, 10);
+        let element = ElementForm::filtered_chunks(Widths::EIGHT, 2);
+        let chunk = StoredChunk { addr: Addr(5), size: 65_535, filter_mask: 1 };
+        round_trip(ChunkRecord { chunk, scaled: vec![1, 2, 3] }, ChunkForm { element, rank: 3 }, 11);
+    }
+}

@@ -498,9 +498,14 @@ impl Geometry {
     }
 
     /// The block offset libhdf5 stores in data block `data_block` of `step`, and in the step's super block (`data_block` 0).
+    ///
+    /// For blocks of super blocks it is the index of their first element, those of the index block not counted. For data
+    /// blocks the index block names, libhdf5 counts `data_block` from the first of the array: larger, and never read.
     #[must_use]
     pub const fn block_offset(&self, step: &Step, data_block: u64) -> u64 {
-        step.first_element + data_block * step.data_block_elements
+        let direct = step.first_data_block < self.direct_data_blocks;
+        let before = if direct { step.first_data_block } else { 0 };
+        step.first_element + (before + data_block) * step.data_block_elements
     }
 
     const fn prefix_size(&self) -> u64 {
@@ -744,5 +749,207 @@ fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Re
     match cursor.u8("version")? {
         0 => Ok(()),
         version => Err(cursor.error(Why::Version(version))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: ElementForm = ElementForm::chunks(Widths::EIGHT, 400);
+    const FILTERED: ElementForm = ElementForm::filtered_chunks(Widths::EIGHT, 3);
+
+    fn parameters(index: u8, pointers: u8, elements: u8, page_bits: u8) -> Parameters {
+        Parameters {
+            max_elements_bits: 32,
+            index_block_elements: index,
+            data_block_min_elements: elements,
+            super_block_min_pointers: pointers,
+            page_bits,
+        }
+    }
+
+    fn element(number: u64) -> Option<StoredChunk> {
+        (number % 3 != 0).then_some(StoredChunk { addr: Addr(number << 9), size: 400, filter_mask: 0 })
+    }
+
+    /// Walks the blocks in the order in which an array grows and says where each element must be.
+    fn places(geometry: &Geometry) -> impl Iterator<Item = Place> {
+        let index_block = (0..geometry.index_block_elements()).map(|slot| Place::IndexBlock { slot });
+        let direct = (0..geometry.index_block_data_blocks()).flat_map(|pointer| {
+            let (step, _) = geometry.direct_data_block(pointer).unwrap();
+            (0..step.data_block_elements).map(move |slot| Place::DataBlock { pointer, slot })
+        });
+        let beyond = (0..geometry.index_block_super_blocks()).flat_map(move |pointer| {
+            let (number, step) = geometry.super_block_step(pointer).unwrap();
+            (0..step.data_blocks * step.data_block_elements).map(move |element| {
+                let (data_block, slot) = (element / step.data_block_elements, element % step.data_block_elements);
+                let page_elements = 1 << geometry.parameters().page_bits;
+                let within = match step.pages {
+                    None => Within::Block { slot },
+                    Some(_) => Within::Page { page: slot / page_elements, slot: slot % page_elements },
+                };
+                Place::SuperBlock { pointer, step: number, data_block, within }
+            })
+        });
+        index_block.chain(direct).chain(beyond)
+    }
+
+    #[test]
+    fn every_element_has_the_place_that_growing_block_by_block_gives_it() {
+        for parameters in [
+            Parameters::LIBHDF5,
+            parameters(4, 4, 2, 5),
+            parameters(1, 2, 1, 4),
+            parameters(32, 4, 2, 8),
+            parameters(8, 8, 4, 6),
+            parameters(0, 1, 1, 0),
+        ] {
+            let geometry = Geometry::new(parameters, PLAIN).unwrap();
+            for (index, place) in places(&geometry).take(300_000).enumerate() {
+                assert_eq!(geometry.locate(index as u64), Some(place), "{parameters:?} {index}");
+            }
+            assert!(geometry.locate(geometry.capacity() - 1).is_some());
+            assert_eq!(geometry.locate(geometry.capacity()), None);
+            assert_eq!(geometry.locate(u64::MAX), None);
+        }
+    }
+
+    #[test]
+    fn the_geometry_is_that_of_files_of_libhdf5() {
+        // h5py: (200000,) in chunks of one; counted in the file.
+        let geometry = Geometry::new(Parameters::LIBHDF5, PLAIN).unwrap();
+        assert_eq!((geometry.index_block_data_blocks(), geometry.index_block_super_blocks()), (6, 25));
+        let (number, step) = geometry.super_block_step(9).unwrap();
+        assert_eq!((number, step.data_blocks, step.data_block_elements, step.pages), (13, 64, 2048, Some(2)));
+        assert_eq!((step.first_element, geometry.block_offset(&step, 1)), (131_056, 133_104));
+        assert_eq!(
+            geometry.locate(199_999),
+            Some(Place::SuperBlock {
+                pointer: 9,
+                step: 13,
+                data_block: 33,
+                within: Within::Page { page: 1, slot: 331 }
+            })
+        );
+        assert_eq!(geometry.super_block_page_bit(&step, 33, 1), 67);
+        assert_eq!(geometry.super_block_bitmap_size(&step), 64);
+        // The block offsets of data blocks the index block names, as stored.
+        let stored: Vec<u64> = (0..6)
+            .map(|pointer| geometry.direct_data_block(pointer).unwrap())
+            .map(|(step, number)| geometry.block_offset(&step, number))
+            .collect();
+        assert_eq!(stored, [0, 48, 112, 144, 368, 432]);
+        assert_eq!(geometry.direct_data_block(6), None);
+        // The header's statistics of a filtered array of 3000 chunks.
+        let geometry = Geometry::new(Parameters::LIBHDF5, ElementForm::filtered_chunks(Widths::EIGHT, 2)).unwrap();
+        let steps: Vec<Step> = (0..4).map(|pointer| geometry.super_block_step(pointer).unwrap().1).collect();
+        assert_eq!(steps.iter().map(|step| geometry.super_block_size(step)).sum::<u64>(), 280);
+    }
+
+    #[test]
+    fn impossible_parameters_are_refused() {
+        for bad in [
+            parameters(4, 3, 16, 10),
+            parameters(4, 0, 16, 10),
+            parameters(4, 4, 0, 10),
+            parameters(4, 4, 24, 10),
+            parameters(4, 4, 16, 3),
+            parameters(4, 4, 16, 60),
+            Parameters { max_elements_bits: 200, ..Parameters::LIBHDF5 },
+            Parameters { max_elements_bits: 3, ..Parameters::LIBHDF5 },
+            Parameters { max_elements_bits: 5, super_block_min_pointers: 128, ..Parameters::LIBHDF5 },
+        ] {
+            assert!(Geometry::new(bad, PLAIN).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_libhdf5_decodes_and_encodes_to_the_same_bytes() {
+        let header = Header {
+            client: ArrayClient::Chunks,
+            element_size: 8,
+            parameters: Parameters::LIBHDF5,
+            statistics: Statistics { max_index_set: 3, realized_elements: 4, ..Statistics::default() },
+            index_block: Some(Addr(0x207)),
+        };
+        let bytes = header.encode(Widths::EIGHT);
+        assert_eq!(bytes.len() as u64, Header::size(Widths::EIGHT));
+        assert_eq!(&bytes[..12], b"EAHD\x00\x00\x08\x20\x04\x10\x04\x0a");
+        check(&bytes, |bytes| Header::decode(bytes, 7, Widths::EIGHT), header);
+    }
+
+    /// `bytes` decode to `value`; shortened or changed they give an error, at every place.
+    fn check<T: PartialEq + std::fmt::Debug>(bytes: &[u8], decode: impl Fn(&[u8]) -> Result<T>, value: T) {
+        assert_eq!(decode(bytes), Ok(value));
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length}");
+        }
+        let mut bytes = bytes.to_vec();
+        for place in 0..bytes.len() {
+            bytes[place] ^= 0x41;
+            assert!(decode(&bytes).is_err(), "{place}");
+            bytes[place] ^= 0x41;
+        }
+    }
+
+    #[test]
+    fn blocks_round_trip_and_lie_where_the_geometry_says() {
+        let header = Addr(0x1_0000);
+        for form in [PLAIN, FILTERED] {
+            let geometry = Geometry::new(parameters(4, 4, 2, 4), form).unwrap();
+            let mut index = IndexBlock::empty(header, &geometry);
+            index.elements = (0..4).map(element).collect();
+            index.data_blocks[3] = Some(Addr(0x3333));
+            index.super_blocks[2] = Some(Addr(0x4444));
+            let bytes = index.encode(&geometry);
+            assert_eq!(bytes.len() as u64, geometry.index_block_size());
+            let at = geometry.index_block_data_block_at(3) as usize;
+            assert_eq!(bytes[at..at + 8], 0x3333u64.to_le_bytes());
+            let at = geometry.index_block_super_block_at(2) as usize;
+            assert_eq!(bytes[at..at + 8], 0x4444u64.to_le_bytes());
+            let at = geometry.index_block_element_at(1) as usize;
+            assert_eq!(bytes[at..at + 8], 512u64.to_le_bytes());
+            check(&bytes, |bytes| IndexBlock::decode(bytes, 1, &geometry), index);
+
+            let (_, step) = geometry.super_block_step(3).unwrap();
+            assert_eq!((step.data_block_elements, step.pages), (32, Some(2)));
+            let mut block = SuperBlock::empty(header, &geometry, &step);
+            block.pages.set(geometry.super_block_page_bit(&step, 1, 1));
+            block.data_blocks[1] = Some(Addr(0x5555));
+            let bytes = block.encode(&geometry, &step);
+            assert_eq!(bytes.len() as u64, geometry.super_block_size(&step));
+            assert_eq!(bytes[geometry.super_block_bitmap_at() as usize], 0x10);
+            let at = geometry.super_block_data_block_at(&step, 1) as usize;
+            assert_eq!(bytes[at..at + 8], 0x5555u64.to_le_bytes());
+            check(&bytes, |bytes| SuperBlock::decode(bytes, 1, &geometry, &step), block);
+
+            let prefix = PagedPrefix { header, block_offset: geometry.block_offset(&step, 1) };
+            let page = Page { elements: (0..geometry.page_elements()).map(element).collect() };
+            let mut bytes = prefix.encode(&geometry);
+            assert_eq!(bytes.len() as u64, geometry.paged_prefix_size());
+            check(&bytes, |bytes| PagedPrefix::decode(bytes, 1, &geometry), prefix);
+            let page_bytes = page.encode(&geometry);
+            assert_eq!(page_bytes.len() as u64, geometry.page_size());
+            let at = geometry.page_element_at(5) as usize;
+            assert_eq!(page_bytes[at..at + 8], (5u64 << 9).to_le_bytes());
+            check(&page_bytes, |bytes| Page::decode(bytes, 1, &geometry), page);
+            bytes.extend_from_slice(&page_bytes);
+            assert_eq!(bytes.len() as u64, geometry.page_at(1));
+            bytes.extend_from_slice(&page_bytes);
+            assert_eq!(bytes.len() as u64, geometry.data_block_size(&step));
+
+            let (step, number) = geometry.direct_data_block(2).unwrap();
+            let block = DataBlock {
+                header,
+                block_offset: geometry.block_offset(&step, number),
+                elements: (0..step.data_block_elements).map(element).collect(),
+            };
+            let bytes = block.encode(&geometry);
+            assert_eq!(bytes.len() as u64, geometry.data_block_size(&step));
+            let at = geometry.data_block_element_at(1) as usize;
+            assert_eq!(bytes[at..at + 8], 512u64.to_le_bytes());
+            check(&bytes, |bytes| DataBlock::decode(bytes, 1, &geometry, &step), block);
+        }
     }
 }

@@ -322,3 +322,99 @@ fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Re
         version => Err(cursor.error(Why::Version(version))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: ElementForm = ElementForm::chunks(Widths::EIGHT, 400);
+    const FILTERED: ElementForm = ElementForm::filtered_chunks(Widths::EIGHT, 3);
+
+    fn element(number: u64) -> Option<StoredChunk> {
+        (number % 3 != 0).then_some(StoredChunk { addr: Addr(number << 9), size: 400, filter_mask: 0 })
+    }
+
+    /// `bytes` decode to `value`; shortened or changed they give an error, at every place.
+    fn check<T: PartialEq + std::fmt::Debug>(bytes: &[u8], decode: impl Fn(&[u8]) -> Result<T>, value: T) {
+        assert_eq!(decode(bytes), Ok(value));
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length}");
+        }
+        let mut bytes = bytes.to_vec();
+        for place in 0..bytes.len() {
+            bytes[place] ^= 0x41;
+            assert!(decode(&bytes).is_err(), "{place}");
+            bytes[place] ^= 0x41;
+        }
+    }
+
+    #[test]
+    fn headers_round_trip() {
+        let header = Header {
+            client: ArrayClient::FilteredChunks,
+            element_size: 15,
+            page_bits: LIBHDF5_PAGE_BITS,
+            elements: 4000,
+            data_block: Some(Addr(0x1234)),
+        };
+        let bytes = header.encode(Widths::EIGHT);
+        assert_eq!(bytes.len() as u64, Header::size(Widths::EIGHT));
+        check(&bytes, |bytes| Header::decode(bytes, 0, Widths::EIGHT), header.clone());
+        assert_eq!(header.geometry(0, Widths::EIGHT, 400).unwrap().form(), FILTERED);
+        assert!(Header { element_size: 12, ..header.clone() }.geometry(0, Widths::EIGHT, 400).is_err());
+        assert!(Header { elements: u64::MAX, ..header.clone() }.geometry(0, Widths::EIGHT, 400).is_err());
+        assert!(Header { page_bits: 255, ..header }.geometry(0, Widths::EIGHT, 400).is_err());
+    }
+
+    #[test]
+    fn data_blocks_round_trip_and_lie_where_the_geometry_says() {
+        let header = Addr(0x1_0000);
+        for form in [PLAIN, FILTERED] {
+            for elements in [1, 15, 16, 17, 31, 32, 33, 128, 129, 145] {
+                let geometry = Geometry::new(4, elements, form).unwrap();
+                assert_eq!(geometry.locate(elements), None);
+                let Some(pages) = geometry.pages() else {
+                    assert!(elements <= 16);
+                    let block = DataBlock { header, elements: (0..elements).map(element).collect() };
+                    let bytes = block.encode(&geometry);
+                    assert_eq!(bytes.len() as u64, geometry.data_block_size());
+                    assert_eq!(geometry.locate(elements - 1), Some(Place::Block { slot: elements - 1 }));
+                    let at = geometry.element_at(elements - 1) as usize;
+                    let mut cursor = Cursor::new("element", 0, &bytes[at..]);
+                    assert_eq!(form.decode(&mut cursor), Ok(element(elements - 1)));
+                    check(&bytes, |bytes| DataBlock::decode(bytes, 0, &geometry), block);
+                    continue;
+                };
+                let mut prefix = PagedPrefix { header, pages: PageBitmap::empty(geometry.bitmap_size() as usize) };
+                prefix.pages.set(pages - 1);
+                let mut bytes = prefix.encode(&geometry);
+                assert_eq!(bytes.len() as u64, geometry.paged_prefix_size());
+                check(&bytes, |bytes| PagedPrefix::decode(bytes, 0, &geometry), prefix);
+                for number in 0..pages {
+                    assert_eq!(bytes.len() as u64, geometry.page_at(number));
+                    let first = number * 16;
+                    let page = Page { elements: (first..(first + 16).min(elements)).map(element).collect() };
+                    let page_bytes = page.encode(&geometry);
+                    assert_eq!(page_bytes.len() as u64, geometry.page_size(number));
+                    check(&page_bytes, |bytes| Page::decode(bytes, 0, &geometry, number), page);
+                    bytes.extend_from_slice(&page_bytes);
+                }
+                assert_eq!(bytes.len() as u64, geometry.data_block_size());
+                for index in 0..elements {
+                    let Some(Place::Page { page, slot }) = geometry.locate(index) else { panic!("{index}") };
+                    let at = (geometry.page_at(page) + geometry.page_element_at(slot)) as usize;
+                    let mut cursor = Cursor::new("element", 0, &bytes[at..]);
+                    assert_eq!(form.decode(&mut cursor), Ok(element(index)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_geometry_is_that_of_a_file_of_libhdf5() {
+        // h5py: 4000 chunks, unfiltered; the next block of the file starts where this one ends.
+        let geometry = Geometry::new(LIBHDF5_PAGE_BITS, 4000, PLAIN).unwrap();
+        assert_eq!((geometry.pages(), geometry.bitmap_size()), (Some(4), 1));
+        assert_eq!(geometry.data_block_size(), 209_463 - 177_428);
+    }
+}

@@ -800,3 +800,210 @@ fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Re
         version => Err(cursor.error(Why::Version(version))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const W: Widths = Widths::EIGHT;
+
+    /// The header of the heap of 30,000 links that h5py wrote.
+    #[rustfmt::skip]
+    const LINKS: [u8; 146] = [
+        b'F', b'R', b'H', b'P',
+        0x00, 0x07, 0x00, 0x00, 0x00, 0x02, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xcc, 0x0f, 0xc1, 0x03, 0x00, 0x00,
+        0x00, 0x00, 0x1d, 0x06, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x3e, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x3e, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x30, 0x75, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x02, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x01, 0x00,
+        0x9e, 0x3a, 0x47, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0xf0, 0x19, 0xec, 0x76,
+    ];
+
+    fn filters() -> Option<Filters> {
+        Some(Filters { root_size: 300, root_mask: 0, pipeline: vec![2, 1, 1, 0, 0, 0, 1, 0, 6, 0, 0, 0] })
+    }
+
+    fn header(filters: Option<Filters>) -> Header {
+        Header { root: Root::Direct(Addr(99)), filters, ..Header::empty(DoublingTable::LINKS, 7, 4096, true) }
+    }
+
+    #[test]
+    fn a_header_of_libhdf5_decodes_and_encodes_to_the_same_bytes() {
+        let header = Header::decode(&LINKS, 0, W).unwrap();
+        assert_eq!(header.table, DoublingTable { starting_rows: 1, ..DoublingTable::LINKS });
+        assert_eq!(header.root, Root::Indirect { addr: Addr(0x473a9e), rows: 16 });
+        assert_eq!((header.managed_objects, header.iterator_offset), (30_000, 0x3e_0000));
+        assert_eq!(header.encode(W), LINKS);
+        assert_eq!(Header::size(W), 146);
+    }
+
+    #[test]
+    fn headers_round_trip_and_refuse_what_is_short_or_changed() {
+        for header in [header(None), header(filters())] {
+            let mut bytes = header.encode(W);
+            assert_eq!(Header::filtered_size(&bytes[..9], 0, W), Ok(bytes.len() as u64));
+            assert_eq!(Header::decode(&bytes, 0, W), Ok(header));
+            for place in 0..bytes.len() {
+                assert!(Header::decode(&bytes[..place], 0, W).is_err());
+                bytes[place] ^= 0x11;
+                assert!(Header::decode(&bytes, 0, W).is_err());
+                bytes[place] ^= 0x11;
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_tables_are_refused() {
+        let good = DoublingTable::LINKS;
+        for table in [
+            DoublingTable { width: 0, ..good },
+            DoublingTable { width: 3, ..good },
+            DoublingTable { starting_block_size: 0, ..good },
+            DoublingTable { starting_block_size: 500, ..good },
+            DoublingTable { max_direct_block_size: 256, ..good },
+            DoublingTable { max_heap_bits: 3, ..good },
+            DoublingTable { max_heap_bits: 65, ..good },
+            DoublingTable { max_direct_block_size: 1 << 40, ..good },
+        ] {
+            let bytes = Header::empty(table, 7, 4096, true).encode(W);
+            assert!(Header::decode(&bytes, 0, W).is_err(), "{table:?}");
+        }
+        let rows = Header { root: Root::Indirect { addr: Addr(1), rows: 1000 }, ..header(None) };
+        assert!(Header::decode(&rows.encode(W), 0, W).is_err());
+    }
+
+    #[test]
+    fn every_offset_has_the_entry_that_laying_blocks_side_by_side_gives_it() {
+        for table in [
+            DoublingTable::LINKS,
+            DoublingTable::ATTRIBUTES,
+            DoublingTable {
+                width: 1,
+                starting_block_size: 1,
+                max_direct_block_size: 8,
+                max_heap_bits: 16,
+                starting_rows: 0,
+            },
+        ] {
+            let mut offset = 0;
+            for row in 0..table.max_root_rows() {
+                assert_eq!(table.row_offset(row), Some(offset));
+                let size = table.block_size(row).unwrap();
+                assert_eq!(table.child_rows(row).is_none(), size <= table.max_direct_block_size);
+                if let Some(rows) = table.child_rows(row) {
+                    // A child table covers exactly the space of the entry it stands in.
+                    assert_eq!(table.row_offset(rows), Some(size));
+                }
+                for column in 0..table.width {
+                    let entry = Entry { row, column };
+                    assert_eq!(table.entry_offset(entry), Some(offset));
+                    assert_eq!(table.entry_at(offset), entry);
+                    assert_eq!(table.entry_at(offset + size - 1), entry);
+                    offset += size;
+                }
+            }
+            assert_eq!(offset, 1 << table.max_heap_bits);
+        }
+        assert_eq!((DoublingTable::LINKS.max_direct_rows(), DoublingTable::LINKS.max_root_rows()), (9, 22));
+        // Nothing overflows at the largest table there can be.
+        let largest = DoublingTable { max_heap_bits: 64, ..DoublingTable::LINKS };
+        assert_eq!(largest.entry_at(u64::MAX), Entry { row: largest.max_root_rows() - 1, column: 3 });
+    }
+
+    #[test]
+    fn direct_blocks_hold_objects_where_heap_ids_say() {
+        for checksum in [true, false] {
+            let header = Header { checksum_direct_blocks: checksum, ..header(None) };
+            let mut builder = DirectBlockBuilder::new(&header, Addr(5), 1024, 512, W);
+            let prefix = header.direct_prefix_size(W);
+            assert_eq!(builder.free(), 512 - prefix);
+            let first = builder.add(b"first").unwrap();
+            assert_eq!(first, 1024 + prefix);
+            let bytes = builder.finish();
+            assert_eq!(bytes.len(), 512);
+            let block = DirectBlock::decode(&bytes, 0, &header, W).unwrap();
+            assert_eq!((block.header, block.offset), (Addr(5), 1024));
+            let mut builder = DirectBlockBuilder::resume(block, &header, first - 1024 + 5);
+            let second = builder.add(b"second").unwrap();
+            assert_eq!(builder.add(&[0; 512]), None);
+            let mut bytes = builder.finish();
+            let block = DirectBlock::decode(&bytes, 0, &header, W).unwrap();
+            assert_eq!(block.object(first, 5), Some(&b"first"[..]));
+            assert_eq!(block.object(second, 6), Some(&b"second"[..]));
+            for (offset, length) in [(1024, 1), (0, 1), (second, 600), (u64::MAX, 1), (second, u64::MAX)] {
+                assert_eq!(block.object(offset, length), None);
+            }
+            for place in 0..bytes.len() {
+                bytes[place] ^= 0x11;
+                assert!(!checksum || DirectBlock::decode(&bytes, 0, &header, W).is_err());
+                bytes[place] ^= 0x11;
+            }
+        }
+    }
+
+    #[test]
+    fn indirect_blocks_round_trip_and_find_what_is_below() {
+        for filters in [None, filters()] {
+            let header = header(filters);
+            let table = header.table;
+            let rows = table.max_direct_rows() + 2;
+            let mut block = IndirectBlock::empty(&header, Addr(5), 0, rows);
+            let child = DirectChild { addr: Addr(0x777), filtered: header.filters.as_ref().map(|_| (200, 1)) };
+            block.direct[9] = Some(child);
+            block.indirect[5] = Some(Addr(0x888));
+            let mut bytes = block.encode(&header, W);
+            assert_eq!(bytes.len() as u64, header.indirect_size(rows, W));
+            assert_eq!(IndirectBlock::decode(&bytes, 0, rows, &header, W).as_ref(), Ok(&block));
+            let offset = table.entry_offset(Entry { row: 2, column: 1 }).unwrap();
+            assert_eq!(block.below(offset + 3, &table), Some(Below::Direct { child, size: 1024 }));
+            assert_eq!(block.below(offset - 1, &table), None);
+            let offset = table.entry_offset(Entry { row: table.max_direct_rows() + 1, column: 1 }).unwrap();
+            assert_eq!(block.below(offset, &table), Some(Below::Indirect { addr: Addr(0x888), rows: 8 }));
+            assert_eq!(block.below(u64::MAX, &table), None);
+            for place in 0..bytes.len() {
+                assert!(IndirectBlock::decode(&bytes[..place], 0, rows, &header, W).is_err());
+                bytes[place] ^= 0x11;
+                assert!(IndirectBlock::decode(&bytes, 0, rows, &header, W).is_err());
+                bytes[place] ^= 0x11;
+            }
+        }
+    }
+
+    #[test]
+    fn heap_ids_of_every_kind_round_trip() {
+        let with = |id_length, filters| Header { id_length, ..header(filters) }.id_form(W);
+        let huge = |filtered| HeapId::HugeDirect { addr: Addr(0x1234), length: 70_000, filtered };
+        for (form, id) in [
+            (with(7, None), HeapId::Managed { offset: 0x111c_3d71, length: 132 }),
+            (with(8, None), HeapId::Managed { offset: 5, length: 4096 }),
+            (with(7, None), HeapId::HugeIndirect { id: 21 }),
+            (with(17, None), huge(None)),
+            (with(29, filters()), huge(Some((1, 90_000)))),
+            (with(28, filters()), HeapId::HugeIndirect { id: u64::MAX }),
+            (with(7, None), HeapId::Tiny(vec![1, 2, 3, 4, 5, 6])),
+            (with(17, None), HeapId::Tiny(vec![9; 16])),
+            (with(18, None), HeapId::Tiny(vec![9; 16])),
+            (with(300, None), HeapId::Tiny(vec![9; 298])),
+        ] {
+            let bytes = form.encode(&id).unwrap();
+            assert_eq!(form.decode(&bytes, 0), Ok(id));
+            for length in 0..bytes.len() {
+                let _ = form.decode(&bytes[..length], 0);
+            }
+        }
+        // As h5py wrote it: 7 bytes, 4 of offset, 2 of length.
+        assert_eq!(
+            with(7, None).decode(&[0, 113, 28, 61, 0, 132, 0], 0),
+            Ok(HeapId::Managed { offset: 0x3d_1c71, length: 132 })
+        );
+        assert_eq!(with(7, None).encode(&HeapId::Tiny(vec![0; 7])), None);
+        assert_eq!(with(7, None).encode(&HeapId::Tiny(vec![])), None);
+        for first in [0x40, 0x30, 0xff] {
+            assert!(with(7, None).decode(&[first, 0, 0, 0, 0, 0, 0], 0).is_err());
+        }
+        assert!(with(7, None).decode(&[0, 0, 0, 0, 0, 1, 16], 0).is_err(), "longer than managed objects are");
+    }
+}

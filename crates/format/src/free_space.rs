@@ -143,6 +143,9 @@ impl FreeSpaceList {
                 sections.push(FreeSection { offset, size, kind });
             }
         }
+        // The list may be larger than its sections; the checksum lies at the end of what is in use.
+        let end = usize::try_from(header.list_used).unwrap_or(usize::MAX).saturating_sub(4);
+        cursor.skip("unused", end.saturating_sub(cursor.position()))?;
         cursor.checksum()?;
         Ok(Self { header: manager, sections })
     }
@@ -174,5 +177,89 @@ fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Re
     match cursor.u8("version")? {
         0 => Ok(()),
         version => Err(cursor.error(Why::Version(version))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Put;
+
+    const W: Widths = Widths::EIGHT;
+
+    fn header(client: u8, sections: u64, list_used: u64) -> Vec<u8> {
+        let mut bytes = b"FSHD\x00".to_vec();
+        bytes.put_u8(client);
+        for value in [1000, sections, sections, 0] {
+            bytes.put_length(value, W);
+        }
+        for value in [4, 80, 120, 32] {
+            bytes.put_u16(value);
+        }
+        bytes.put_length(65_536, W);
+        bytes.put_addr(Some(Addr(500)), W);
+        bytes.put_length(list_used, W);
+        bytes.put_length(list_used, W);
+        bytes.put_checksum_from(0);
+        bytes
+    }
+
+    /// A list of a fractal heap's sections: two of 15 bytes, one first row, and `spare` bytes not in use.
+    fn list(spare: usize) -> Vec<u8> {
+        let mut bytes = b"FSSE\x00".to_vec();
+        bytes.put_addr(Some(Addr(100)), W);
+        bytes.put_u8(2);
+        bytes.put_uint(15, 3);
+        for offset in [497, 1009] {
+            bytes.put_u32(offset);
+            bytes.put_u8(0);
+        }
+        bytes.put_u8(1);
+        bytes.put_uint(4096, 3);
+        bytes.put_u32(8192);
+        bytes.put_u8(1);
+        bytes.put_u32(0);
+        for value in [4, 1, 7] {
+            bytes.put_u16(value);
+        }
+        bytes.resize(bytes.len() + spare, 0);
+        bytes.put_checksum_from(0);
+        bytes
+    }
+
+    #[test]
+    fn headers_decode_and_refuse_what_is_short_or_changed() {
+        let mut bytes = header(1, 0, 0);
+        assert_eq!(bytes.len() as u64, FreeSpaceHeader::size(W));
+        let decoded = FreeSpaceHeader::decode(&bytes, 0, W).unwrap();
+        assert_eq!((decoded.client, decoded.total_space, decoded.list), (FreeSpaceClient::File, 1000, Some(Addr(500))));
+        for place in 0..bytes.len() {
+            assert!(FreeSpaceHeader::decode(&bytes[..place], 0, W).is_err());
+            bytes[place] ^= 0x11;
+            assert!(FreeSpaceHeader::decode(&bytes, 0, W).is_err());
+            bytes[place] ^= 0x11;
+        }
+    }
+
+    #[test]
+    fn lists_decode_with_and_without_room_to_spare() {
+        for spare in [0, 16] {
+            let mut bytes = list(spare);
+            let header = FreeSpaceHeader::decode(&header(0, 3, bytes.len() as u64), 0, W).unwrap();
+            let rows = SectionKind::Rows { class: 1, block: 0, row: 4, column: 1, entries: 7 };
+            let sections = vec![
+                FreeSection { offset: 497, size: 15, kind: SectionKind::Simple(0) },
+                FreeSection { offset: 1009, size: 15, kind: SectionKind::Simple(0) },
+                FreeSection { offset: 8192, size: 4096, kind: rows },
+            ];
+            let decoded = FreeSpaceList::decode(&bytes, 0, &header, W);
+            assert_eq!(decoded, Ok(FreeSpaceList { header: Addr(100), sections }));
+            for place in 0..bytes.len() {
+                assert!(FreeSpaceList::decode(&bytes[..place], 0, &header, W).is_err());
+                bytes[place] ^= 0x11;
+                assert!(FreeSpaceList::decode(&bytes, 0, &header, W).is_err());
+                bytes[place] ^= 0x11;
+            }
+        }
     }
 }

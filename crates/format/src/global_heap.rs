@@ -244,3 +244,78 @@ const fn object_header_size(widths: Widths) -> u64 {
 const fn pad(size: u64) -> u64 {
     size.next_multiple_of(8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collections_round_trip_at_every_fill() {
+        for widths in [Widths::EIGHT, Widths { offset: 4, length: 4 }] {
+            // The last object's size runs over the point where object 0 has no room left and the collection grows.
+            for last in 3900..4100 {
+                let mut builder = CollectionBuilder::new(widths);
+                assert!(builder.is_empty());
+                let objects = [&b"first"[..], b"", &vec![7; last]];
+                for (number, object) in objects.iter().enumerate() {
+                    let expected = builder.size_with(object.len() as u64);
+                    assert_eq!(builder.add(object), Some(number as u16 + 1));
+                    assert_eq!(builder.size(), expected);
+                }
+                let size = builder.size();
+                let bytes = builder.finish();
+                assert_eq!(bytes.len() as u64, size);
+                assert_eq!(size % 8, 0);
+                assert_eq!(Collection::decode_size(&bytes[..16], 0, widths), Ok(size));
+                let collection = Collection::decode(&bytes, 0, widths).unwrap();
+                assert_eq!(collection.size(), size);
+                assert_eq!(collection.objects().len(), 3);
+                for (number, object) in objects.iter().enumerate() {
+                    let found = collection.object(number as u32 + 1).unwrap();
+                    assert_eq!((found.data, found.reference_count), (*object, 1));
+                }
+                assert_eq!(collection.object(0), None);
+                assert_eq!(collection.object(4), None);
+            }
+        }
+    }
+
+    #[test]
+    fn all_indices_can_be_taken() {
+        let mut builder = CollectionBuilder::new(Widths::EIGHT);
+        assert!((1..=u16::MAX).all(|index| builder.add(b"x") == Some(index)));
+        assert_eq!(builder.add(b"x"), None);
+        let bytes = builder.finish();
+        assert_eq!(Collection::decode(&bytes, 0, Widths::EIGHT).unwrap().object(65_535).unwrap().data, b"x");
+    }
+
+    #[test]
+    fn shortened_collections_are_errors_and_changed_ones_never_panic() {
+        let mut builder = CollectionBuilder::new(Widths::EIGHT);
+        builder.add(b"some data").unwrap();
+        builder.add(&[1; 100]).unwrap();
+        let mut bytes = builder.finish();
+        for length in 0..bytes.len() {
+            assert!(Collection::decode(&bytes[..length], 0, Widths::EIGHT).is_err(), "{length}");
+        }
+        for place in 0..300 {
+            for bit in 0..8 {
+                bytes[place] ^= 1 << bit;
+                let _ = Collection::decode(&bytes, 0, Widths::EIGHT);
+                bytes[place] ^= 1 << bit;
+            }
+        }
+    }
+
+    #[test]
+    fn variable_length_elements_round_trip() {
+        let object = GlobalHeapId { collection: Addr(0x800), index: 3 };
+        for element in [VariableLength { length: 9, object: Some(object) }, VariableLength { length: 0, object: None }]
+        {
+            let mut bytes = Vec::new();
+            element.encode(&mut bytes, Widths::EIGHT);
+            assert_eq!(bytes.len(), VariableLength::size(Widths::EIGHT));
+            assert_eq!(VariableLength::decode(&mut Cursor::new("element", 0, &bytes), Widths::EIGHT), Ok(element));
+        }
+    }
+}

@@ -48,3 +48,32 @@ impl LocalHeap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: &[u8] = b"HEAP\x00\x00\x00\x00\x58\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x88\x05\0\0\0\0\0\0";
+
+    #[test]
+    fn a_header_of_libhdf5_decodes() {
+        let heap = LocalHeap::decode(BYTES, 0, Widths::EIGHT).unwrap();
+        assert_eq!(heap, LocalHeap { segment_size: 88, free_list: 8, segment: Addr(1416) });
+        assert_eq!(LocalHeap::size(Widths::EIGHT), BYTES.len() as u64);
+        for length in 0..BYTES.len() {
+            assert!(LocalHeap::decode(&BYTES[..length], 0, Widths::EIGHT).is_err());
+        }
+    }
+
+    #[test]
+    fn names_end_at_their_nul_and_lie_in_the_segment() {
+        let heap = LocalHeap { segment_size: 12, free_list: 1, segment: Addr(0) };
+        let segment = b"\0name\0x\0open";
+        for (offset, name) in [(0, &b""[..]), (1, b"name"), (3, b"me"), (6, b"x")] {
+            assert_eq!(heap.name(segment, offset), Ok(name));
+        }
+        for offset in [8, 11, 12, 13, u64::MAX] {
+            assert!(heap.name(segment, offset).is_err(), "{offset}");
+        }
+    }
+}

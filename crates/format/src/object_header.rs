@@ -563,3 +563,137 @@ fn size_width(size: usize) -> (u8, usize) {
         _ => (3, 8),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, survives};
+
+    fn first_chunk(bytes: &[u8]) -> Result<HeaderChunk<'_>> {
+        ObjectHeaderPrefix::decode(bytes, 0)?.first_chunk(bytes, 0)
+    }
+
+    fn all_settings() -> Vec<HeaderSettings> {
+        let mut all = Vec::new();
+        for times in [None, Some(Times { access: 1, modification: 2, change: 3, birth: 4 })] {
+            for attribute_order in [AttributeOrder::Untracked, AttributeOrder::Tracked, AttributeOrder::Indexed] {
+                for attribute_phase_change in [None, Some(PhaseChange { max_compact: 9, min_dense: 0 })] {
+                    all.push(HeaderSettings { times, attribute_order, attribute_phase_change });
+                }
+            }
+        }
+        all
+    }
+
+    fn messages(settings: &HeaderSettings, size: usize) -> Vec<HeaderMessage> {
+        vec![
+            HeaderMessage::new(MessageType::DATASPACE, MessageFlags::NONE, vec![7; size]),
+            settings.filler(settings.message_header_size()).expect("a NIL message without a body"),
+            HeaderMessage {
+                creation_order: 3,
+                ..HeaderMessage::new(MessageType::ATTRIBUTE, MessageFlags::CONSTANT, vec![8])
+            },
+        ]
+    }
+
+    fn check(settings: &HeaderSettings, written: &[HeaderMessage], chunk: &HeaderChunk<'_>, bytes: &[u8]) {
+        assert_eq!(chunk.gap, 0);
+        assert_eq!(chunk.messages.len(), written.len());
+        for (message, written) in chunk.messages.iter().zip(written) {
+            assert_eq!((message.kind, message.flags, message.body), (written.kind, written.flags, &*written.body));
+            let tracked = settings.attribute_order != AttributeOrder::Untracked;
+            assert_eq!(message.creation_order, tracked.then_some(written.creation_order));
+            assert_eq!(&bytes[message.body_start..message.end()], message.body);
+            assert_eq!(message.body_start - message.start, settings.message_header_size());
+        }
+    }
+
+    #[test]
+    fn what_is_written_comes_back() {
+        for settings in all_settings() {
+            for size in [0, 1, 200, 300, 40_000] {
+                let written = messages(&settings, size);
+                let bytes = settings.encode_first_chunk(&written);
+                let prefix = ObjectHeaderPrefix::decode(&bytes, 0).unwrap();
+                assert!(matches!(prefix, ObjectHeaderPrefix::V2 { settings: found, .. } if found == settings));
+                assert_eq!(prefix.first_chunk_size(), bytes.len() as u64);
+                assert_eq!(settings.first_chunk_size(settings.messages_size(&written)), bytes.len());
+                check(&settings, &written, &prefix.first_chunk(&bytes, 0).unwrap(), &bytes);
+
+                let block = settings.encode_continuation(&written);
+                assert_eq!(settings.continuation_size(settings.messages_size(&written)), block.len());
+                check(&settings, &written, &prefix.continuation(&block, 0).unwrap(), &block);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_chunk_widens_its_size_field() {
+        let settings = HeaderSettings::default();
+        let large = || HeaderMessage::new(MessageType::NIL, MessageFlags::NONE, vec![0; HeaderMessage::MAX_BODY]);
+        for (messages, width) in [(vec![], 1), (vec![settings.filler(256).unwrap()], 2), (vec![large(), large()], 4)] {
+            let bytes = settings.encode_first_chunk(&messages);
+            let prefix = ObjectHeaderPrefix::decode(&bytes, 0).unwrap();
+            assert!(matches!(prefix, ObjectHeaderPrefix::V2 { chunk_size_width, .. } if chunk_size_width == width));
+            assert_eq!(prefix.first_chunk(&bytes, 0).unwrap().messages.len(), messages.len());
+        }
+        assert_eq!(settings.filler(3), None);
+        assert_eq!(settings.filler(4 + HeaderMessage::MAX_BODY + 1), None);
+    }
+
+    #[test]
+    fn damage_is_an_error_and_a_torn_header_says_so() {
+        let settings = HeaderSettings { attribute_order: AttributeOrder::Tracked, ..HeaderSettings::default() };
+        let bytes = settings.encode_first_chunk(&messages(&settings, 20));
+        for length in 0..bytes.len() {
+            assert!(first_chunk(&bytes[..length]).is_err());
+        }
+        survives(&bytes, |bytes| first_chunk(bytes).map(drop));
+        let mut torn = bytes.clone();
+        torn[20] ^= 1;
+        assert!(first_chunk(&torn).unwrap_err().may_be_torn());
+
+        let prefix = ObjectHeaderPrefix::decode(&bytes, 0).unwrap();
+        let block = settings.encode_continuation(&messages(&settings, 20));
+        for length in 0..block.len() {
+            assert!(prefix.continuation(&block[..length], 0).is_err());
+        }
+        survives(&block, |bytes| prefix.continuation(bytes, 0).map(drop));
+    }
+
+    #[test]
+    fn reads_version_1_as_libhdf5_wrote_it() {
+        let bytes = hex("01 00 0400 01000000 50000000 00000000 \
+             1000 1000 00 000000 c802000000000000 4800000000000000 \
+             0200 1800 00 000000 00006072000000000000f272000000000000000000000000 \
+             0a00 0800 01 000000 0000000000000000 \
+             0000 0000 00 000000");
+        let prefix = ObjectHeaderPrefix::decode(&bytes, 0).unwrap();
+        assert_eq!(prefix, ObjectHeaderPrefix::V1 { message_count: 4, reference_count: 1, chunk_size: 80 });
+        let chunk = first_chunk(&bytes).unwrap();
+        let kinds: Vec<_> = chunk.messages.iter().map(|message| message.kind).collect();
+        let expected = [MessageType::CONTINUATION, MessageType::LINK_INFO, MessageType::GROUP_INFO, MessageType::NIL];
+        assert_eq!(kinds, expected);
+        assert_eq!(chunk.messages[2].flags, MessageFlags::CONSTANT);
+        survives(&bytes, |bytes| first_chunk(bytes).map(drop));
+        // Continuation blocks have nothing but messages.
+        assert_eq!(prefix.continuation(&bytes[16..], 0).unwrap().messages.len(), 4);
+    }
+
+    #[test]
+    fn reads_a_gap_as_libhdf5_left_it() {
+        // A committed datatype whose first chunk has two bytes too few for a message at its end.
+        let mut bytes = hex("4f484452 02 20 3f92026b 3f92026b 3f92026b 3f92026b 16 \
+            10 1000 00 69070000000000002100000000000000 0000");
+        bytes.put_checksum_from(0);
+        let chunk = first_chunk(&bytes).unwrap();
+        assert_eq!((chunk.messages.len(), chunk.gap), (1, 2));
+        assert_eq!(chunk.messages[0].kind, MessageType::CONTINUATION);
+    }
+
+    #[test]
+    fn message_types_have_names() {
+        assert_eq!(MessageType::DATA_LAYOUT.to_string(), "data layout");
+        assert_eq!(MessageType(0x7f).to_string(), "message type 0x007f");
+    }
+}

@@ -245,3 +245,92 @@ fn read_numbers(
     }
     Ok(numbers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, reads_and_writes, survives};
+
+    fn decode(bytes: &[u8]) -> Result<Selection> {
+        Selection::decode(bytes, 0)
+    }
+
+    fn encode(selection: &Selection) -> Vec<u8> {
+        selection.encode().expect("fits")
+    }
+
+    fn dimension(start: u64, stride: u64, count: u64, block: u64) -> RegularDimension {
+        RegularDimension { start, stride, count: Some(count), block: Some(block) }
+    }
+
+    #[test]
+    fn reads_what_libhdf5_wrote() {
+        let regular = |dimension| Selection::Regular(vec![dimension]);
+        let rows: &[(&str, Selection)] = &[
+            ("03000000 01000000 00000000 00000000", Selection::All),
+            ("02000000 03000000 01 02 01000000 0100 0100 0100 0200", regular(dimension(1, 1, 1, 2))),
+            ("02000000 03000000 01 02 01000000 0000 0200 0200 0100", regular(dimension(0, 2, 2, 1))),
+            (
+                "01000000 02000000 02 02000000 0400 0000 0000 0100 0100 0200 0200 0300 0300",
+                Selection::Points(Points { rank: 2, coordinates: vec![0, 0, 1, 1, 2, 2, 3, 3] }),
+            ),
+            (
+                "02000000 03000000 01 02 01000000 0000 0100 ffff 0100",
+                regular(RegularDimension { count: None, ..dimension(0, 1, 1, 1) }),
+            ),
+            (
+                "02000000 03000000 00 04 01000000 02000000 00000000 01000000 04000000 04000000",
+                Selection::Blocks(Blocks { rank: 1, corners: vec![0, 1, 4, 4] }),
+            ),
+        ];
+        for (bytes, expected) in rows {
+            reads(&hex(bytes), expected, decode);
+        }
+    }
+
+    #[test]
+    fn writes_what_hdf5_1_10_reads() {
+        let rows: &[(&str, Selection)] = &[
+            ("00000000 01000000 0000000000000000", Selection::None),
+            ("03000000 01000000 0000000000000000", Selection::All),
+            (
+                "01000000 01000000 00000000 18000000 02000000 02000000 01000000 02000000 03000000 04000000",
+                Selection::Points(Points { rank: 2, coordinates: vec![1, 2, 3, 4] }),
+            ),
+            (
+                "02000000 01000000 00000000 18000000 01000000 02000000 00000000 01000000 04000000 04000000",
+                Selection::Blocks(Blocks { rank: 1, corners: vec![0, 1, 4, 4] }),
+            ),
+            (
+                "02000000 02000000 01 24000000 01000000 0100000000000000 0200000000000000 ffffffffffffffff 0300000000000000",
+                Selection::Regular(vec![RegularDimension { count: None, ..dimension(1, 2, 1, 3) }]),
+            ),
+        ];
+        for (bytes, selection) in rows {
+            reads_and_writes(&hex(bytes), selection, decode, encode);
+        }
+    }
+
+    #[test]
+    fn what_version_1_cannot_hold_is_not_written() {
+        let far = Selection::Points(Points { rank: 1, coordinates: vec![1 << 32] });
+        assert_eq!(far.encode(), None);
+        assert_eq!(Selection::Points(Points { rank: 0, coordinates: Vec::new() }).encode(), None);
+    }
+
+    #[test]
+    fn points_and_blocks_are_walked_one_by_one() {
+        let points = Points { rank: 2, coordinates: vec![1, 2, 3, 4] };
+        assert_eq!(points.iter().collect::<Vec<_>>(), [[1, 2], [3, 4]]);
+        let blocks = Blocks { rank: 1, corners: vec![0, 1, 4, 4] };
+        assert_eq!(blocks.iter().collect::<Vec<_>>(), [(&[0][..], &[1][..]), (&[4], &[4])]);
+    }
+
+    #[test]
+    fn a_count_beyond_the_bytes_is_refused_before_it_is_believed() {
+        let bytes = hex("01000000 02000000 08 02000000 ffffffffffffff7f 0000000000000000");
+        assert!(matches!(decode(&bytes).unwrap_err().why, Why::Truncated { .. }));
+        survives(&bytes, decode);
+        assert!(decode(&hex("02000000 01000000 00000000 10000000 01000000 01000000 05000000 04000000")).is_err());
+    }
+}

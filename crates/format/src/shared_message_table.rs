@@ -190,3 +190,71 @@ impl SharedMessageList {
         Ok(Self { records })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const W: Widths = Widths::EIGHT;
+
+    fn table() -> Vec<u8> {
+        let mut bytes = b"SMTB".to_vec();
+        for (kind, types) in [(0, 8), (1, 1 << 12)] {
+            bytes.put_u8(0);
+            bytes.put_u8(kind);
+            bytes.put_u16(types);
+            bytes.put_u32(1);
+            for value in [50, 40, 3] {
+                bytes.put_u16(value);
+            }
+            bytes.put_addr(Some(Addr(316)), W);
+            bytes.put_addr(Some(Addr(1174)), W);
+        }
+        bytes.put_checksum_from(0);
+        bytes
+    }
+
+    #[test]
+    fn tables_decode_and_tell_which_index_has_a_type() {
+        let mut bytes = table();
+        assert_eq!(bytes.len() as u64, SharedMessageTable::size(2, W));
+        let decoded = SharedMessageTable::decode(&bytes, 0, 2, W).unwrap();
+        assert_eq!(decoded.index_of(3), decoded.indexes.first());
+        assert_eq!(decoded.index_of(12).map(|index| index.is_tree), Some(true));
+        assert_eq!(decoded.index_of(1), None);
+        assert_eq!(decoded.index_of(99), None);
+        for place in 0..bytes.len() {
+            assert!(SharedMessageTable::decode(&bytes[..place], 0, 2, W).is_err());
+            bytes[place] ^= 0x11;
+            assert!(SharedMessageTable::decode(&bytes, 0, 2, W).is_err());
+            bytes[place] ^= 0x11;
+        }
+    }
+
+    #[test]
+    fn lists_decode_records_of_both_kinds() {
+        let records = vec![
+            SharedMessageRecord {
+                hash: 4_029_232_011,
+                location: SharedMessageLocation::Heap { reference_count: 7, id: [0, 22, 0, 0, 0, 0, 12, 0] },
+            },
+            SharedMessageRecord {
+                hash: 5,
+                location: SharedMessageLocation::ObjectHeader { message_type: 3, index: 1, addr: Addr(99) },
+            },
+        ];
+        let mut bytes = b"SMLI".to_vec();
+        for record in &records {
+            record.encode(W, &mut bytes);
+        }
+        bytes.put_checksum_from(0);
+        assert_eq!(bytes.len() as u64, SharedMessageList::size(2, W));
+        assert_eq!(SharedMessageList::decode(&bytes, 0, 2, W), Ok(SharedMessageList { records }));
+        for place in 0..bytes.len() {
+            assert!(SharedMessageList::decode(&bytes[..place], 0, 2, W).is_err());
+            bytes[place] ^= 0x11;
+            assert!(SharedMessageList::decode(&bytes, 0, 2, W).is_err());
+            bytes[place] ^= 0x11;
+        }
+    }
+}

@@ -10,7 +10,7 @@ pub struct Superblock {
     pub version: SuperblockVersion,
     /// Bytes of an address and of a length in this file.
     pub widths: Widths,
-    /// Who has the file open, by libhdf5's own account. Always 0 before version 3.
+    /// Who has the file open, by libhdf5's own account. Means something in version 3 only; older files hold anything.
     pub flags: ConsistencyFlags,
     /// File position to which every address is relative: that of the superblock, as a rule.
     pub base: u64,
@@ -97,8 +97,9 @@ const SCRATCH_PAD: usize = 16;
 impl Superblock {
     /// The first eight bytes, which make a file an HDF5 file.
     pub const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-    /// The most bytes a superblock of any version takes with widths of up to 8.
-    pub const MAX_SIZE: usize = 100;
+    /// The most bytes a superblock takes, whatever its version and widths: read this many (or up to the end of the file) to
+    /// decode any.
+    pub const MAX_SIZE: usize = 28 + 4 * 32 + 2 * 32 + 8 + SCRATCH_PAD;
     /// Where the consistency flags lie in versions 2 and 3, from the signature.
     pub const FLAGS_OFFSET: usize = 11;
 
@@ -142,7 +143,7 @@ impl Superblock {
         cursor.skip("reserved", 1)?;
         let group_leaf = cursor.u16("group leaf node K")?;
         let group_internal = cursor.u16("group internal node K")?;
-        cursor.skip("file consistency flags", 4)?;
+        let [flags, ..] = cursor.array::<4>("file consistency flags")?;
         let mut btree_k = BTreeK { group_leaf, group_internal, ..BTreeK::default() };
         if version == SuperblockVersion::V1 {
             btree_k.indexed_storage = cursor.u16("indexed storage internal node K")?;
@@ -155,26 +156,25 @@ impl Superblock {
         cursor.addr("address of the global free space index", widths)?;
         let end_of_file = cursor.uint("end of file address", widths.offset.into())?;
         let driver_info = cursor.addr("driver information block address", widths)?;
-        cursor.skip("link name offset of the root group", widths.offset.into())?;
+        // The specification gives this field the size of an address, but it has that of a length in every file.
+        cursor.skip("link name offset of the root group", widths.length.into())?;
         let header = cursor.defined_addr("object header address of the root group", widths)?;
         let cache_type = cursor.u32("cache type of the root group")?;
         cursor.skip("reserved", 4)?;
         let scratch = cursor.take("scratch pad of the root group", SCRATCH_PAD)?;
         let cached = match cache_type {
-            CACHED_SYMBOL_TABLE => Some(SymbolTable::decode(scratch, cursor.at(), widths)?),
+            // Only a copy of what the object header says. Wide addresses do not even fit the pad: then there is none.
+            CACHED_SYMBOL_TABLE => SymbolTable::decode(scratch, cursor.at(), widths).ok(),
             _ => None,
         };
         let root = Root::SymbolTable { header, cached };
-        let flags = ConsistencyFlags::NONE;
+        let flags = ConsistencyFlags(flags);
         Ok(Self { version, widths, flags, base, end_of_file, root, extension: None, driver_info, btree_k })
     }
 
     fn decode_new(cursor: &mut Cursor<'_>, version: SuperblockVersion) -> Result<Self> {
         let widths = read_widths(cursor)?;
-        let flags = match (version, cursor.u8("file consistency flags")?) {
-            (SuperblockVersion::V3, flags) => ConsistencyFlags(flags),
-            _ => ConsistencyFlags::NONE,
-        };
+        let flags = ConsistencyFlags(cursor.u8("file consistency flags")?);
         let base = cursor.uint("base address", widths.offset.into())?;
         let extension = cursor.addr("superblock extension address", widths)?;
         let end_of_file = cursor.uint("end of file address", widths.offset.into())?;
@@ -207,7 +207,7 @@ impl Superblock {
         out.extend_from_slice(&[version, 0, 0, 0, 0, widths.offset, widths.length, 0]);
         out.put_u16(btree_k.group_leaf);
         out.put_u16(btree_k.group_internal);
-        out.put_u32(0);
+        out.put_u32(self.flags.0.into());
         if version == 1 {
             out.put_u16(btree_k.indexed_storage);
             out.put_u16(0);
@@ -216,7 +216,7 @@ impl Superblock {
         out.put_addr(None, widths);
         out.put_uint(self.end_of_file, widths.offset.into());
         out.put_addr(self.driver_info, widths);
-        out.put_uint(0, widths.offset.into());
+        out.put_length(0, widths);
         out.put_addr(Some(self.root.header()), widths);
         let cached = match self.root {
             Root::SymbolTable { cached, .. } => cached,
@@ -233,8 +233,7 @@ impl Superblock {
 
     fn encode_new(&self, out: &mut Vec<u8>, version: u8) {
         let widths = self.widths;
-        let flags = if version == 3 { self.flags.0 } else { 0 };
-        out.extend_from_slice(&[version, widths.offset, widths.length, flags]);
+        out.extend_from_slice(&[version, widths.offset, widths.length, self.flags.0]);
         out.put_uint(self.base, widths.offset.into());
         out.put_addr(self.extension, widths);
         out.put_uint(self.end_of_file, widths.offset.into());
@@ -258,8 +257,105 @@ fn read_widths(cursor: &mut Cursor<'_>) -> Result<Widths> {
 
 fn read_width(cursor: &mut Cursor<'_>, field: &'static str) -> Result<u8> {
     match cursor.u8(field)? {
-        width @ (2 | 4 | 8) => Ok(width),
-        16 | 32 => Err(cursor.error(Why::Unsupported("a file with addresses or lengths of more than 64 bits"))),
+        width @ (2 | 4 | 8 | 16 | 32) => Ok(width),
         other => Err(cursor.bad_value(field, other.into(), "is none of 2, 4, 8, 16 and 32")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, survives};
+
+    fn version_3() -> Superblock {
+        Superblock {
+            version: SuperblockVersion::V3,
+            widths: Widths::EIGHT,
+            flags: ConsistencyFlags::NONE,
+            base: 0,
+            end_of_file: 0x3f81,
+            root: Root::ObjectHeader(Addr(0x30)),
+            extension: None,
+            driver_info: None,
+            btree_k: BTreeK::default(),
+        }
+    }
+
+    fn check(bytes: &[u8], expected: &Superblock) {
+        reads(bytes, expected, |bytes| Superblock::decode(bytes, 0));
+        assert_eq!(expected.encode(), bytes);
+        assert!(bytes.len() <= Superblock::MAX_SIZE);
+    }
+
+    #[test]
+    fn reads_and_writes_what_libhdf5_wrote() {
+        let newest = hex(
+            "894844460d0a1a0a 03080800 0000000000000000 ffffffffffffffff 813f000000000000 3000000000000000 49f58e9a",
+        );
+        check(&newest, &version_3());
+
+        let oldest = "894844460d0a1a0a 00 00 00 00 00 08 08 00 0400 1000 00000000 0000000000000000 ffffffffffffffff \
+            957b000000000000 ffffffffffffffff 0000000000000000 6000000000000000 01000000 00000000 8800000000000000 a802000000000000";
+        let root = Root::SymbolTable {
+            header: Addr(0x60),
+            cached: Some(SymbolTable { btree: Addr(0x88), heap: Addr(0x2a8) }),
+        };
+        let expected = Superblock { version: SuperblockVersion::V0, end_of_file: 0x7b95, root, ..version_3() };
+        check(&hex(oldest), &expected);
+
+        // The name offset of the root entry has the size of a length (4), not of an address (2).
+        let narrow = "894844460d0a1a0a 00 00 00 00 00 02 04 00 0400 1000 00000000 0000 ffff 6124 ffff \
+            00000000 3e00 01000000 00000000 6600 3601 000000000000000000000000";
+        let root = Root::SymbolTable {
+            header: Addr(0x3e),
+            cached: Some(SymbolTable { btree: Addr(0x66), heap: Addr(0x136) }),
+        };
+        let widths = Widths { offset: 2, length: 4 };
+        check(&hex(narrow), &Superblock { widths, end_of_file: 0x2461, root, ..expected });
+    }
+
+    #[test]
+    fn every_version_and_width_comes_back() {
+        for version in [SuperblockVersion::V0, SuperblockVersion::V1, SuperblockVersion::V2, SuperblockVersion::V3] {
+            for (offset, length) in [(2, 2), (4, 8), (8, 8), (16, 8), (32, 32)] {
+                let widths = Widths { offset, length };
+                let old = version < SuperblockVersion::V2;
+                let header = Addr(0x60);
+                let root = if old { Root::SymbolTable { header, cached: None } } else { Root::ObjectHeader(header) };
+                let indexed_storage = if version == SuperblockVersion::V1 { 7 } else { 32 };
+                let superblock = Superblock {
+                    version,
+                    widths,
+                    flags: ConsistencyFlags::WRITE | ConsistencyFlags::SWMR_WRITE,
+                    base: 0x200,
+                    root,
+                    extension: Some(Addr(0x80)).filter(|_| !old),
+                    driver_info: Some(Addr(0x90)).filter(|_| old),
+                    btree_k: BTreeK { indexed_storage, ..BTreeK::default() },
+                    ..version_3()
+                };
+                check(&superblock.encode(), &superblock);
+            }
+        }
+    }
+
+    #[test]
+    fn fields_lie_where_live_overwrites_expect_them() {
+        let quiet = version_3();
+        let grown = Superblock { end_of_file: u64::MAX / 2, ..quiet.clone() };
+        let writing = Superblock { flags: ConsistencyFlags::SWMR_WRITE, ..quiet.clone() };
+        let differs = |other: &Superblock| quiet.encode().iter().zip(other.encode()).position(|(a, b)| *a != b);
+        assert_eq!(differs(&grown), Some(Superblock::end_of_file_offset(Widths::EIGHT)));
+        assert_eq!(differs(&writing), Some(Superblock::FLAGS_OFFSET));
+        assert_eq!(quiet.encode().len(), Superblock::size(Widths::EIGHT));
+    }
+
+    #[test]
+    fn a_torn_superblock_says_so() {
+        let mut bytes = version_3().encode();
+        bytes[30] ^= 0x10;
+        assert!(Superblock::decode(&bytes, 0).unwrap_err().may_be_torn());
+        survives(&bytes, |bytes| Superblock::decode(bytes, 0));
+        assert!(matches!(Superblock::decode(b"CDF\x01____", 0).unwrap_err().why, Why::Signature { .. }));
     }
 }

@@ -122,3 +122,42 @@ impl SymbolTableNode {
         cursor.u16("number of symbols")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_every_kind_round_trip_in_a_node() {
+        for widths in [Widths::EIGHT, Widths { offset: 4, length: 4 }] {
+            let entries = vec![
+                SymbolTableEntry { name: 8, header: Some(Addr(800)), cache: Cache::Nothing },
+                SymbolTableEntry {
+                    name: 16,
+                    header: Some(Addr(900)),
+                    cache: Cache::Group { tree: Addr(1000), heap: Addr(1100) },
+                },
+                SymbolTableEntry { name: 24, header: None, cache: Cache::SoftLink { target: 32 } },
+            ];
+            let mut bytes = b"SNOD\x01\x00\x03\x00".to_vec();
+            for entry in &entries {
+                entry.encode(&mut bytes, widths);
+            }
+            assert_eq!(SymbolTableNode::used_size(&bytes[..8], 0, widths), Ok(bytes.len() as u64));
+            assert_eq!(SymbolTableNode::decode(&bytes, 0, widths), Ok(SymbolTableNode { entries }));
+            for place in 0..bytes.len() {
+                assert!(SymbolTableNode::decode(&bytes[..place], 0, widths).is_err());
+                for bit in 0..8 {
+                    bytes[place] ^= 1 << bit;
+                    let _ = SymbolTableNode::decode(&bytes, 0, widths);
+                    bytes[place] ^= 1 << bit;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_size_is_that_of_libhdf5() {
+        assert_eq!(SymbolTableNode::size(8, Widths::EIGHT), 328);
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! HDF5 2.0 writes version 1 where that is shorter: a name that an earlier mapping has is given as that mapping's number.
 
+use std::sync::Arc;
+
 use crate::{Cursor, Malformed, Result, Why, Widths};
 
 /// The file a source dataset is in.
@@ -10,16 +12,16 @@ pub enum SourceFile {
     /// The file of the virtual dataset itself.
     Same,
     /// Another one. The name may be relative and may hold `printf` patterns, as libhdf5 resolves them.
-    Named(Vec<u8>),
+    Named(Arc<[u8]>),
 }
 
-/// One mapping; `S` is the type of a selection.
+/// One mapping; `S` is the type of a selection. Names are shared by the mappings that share them in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping<S> {
     /// The file of the source dataset.
     pub file: SourceFile,
     /// The path of the source dataset in it.
-    pub dataset: Vec<u8>,
+    pub dataset: Arc<[u8]>,
     /// What is taken of the source dataset.
     pub source: S,
     /// Where in the virtual dataset it shows.
@@ -63,13 +65,13 @@ pub fn decode<S>(
             () if file_shared => earlier(&mut cursor, &mappings, widths)?.file.clone(),
             () => match cursor.c_string("source file name")? {
                 b"." => SourceFile::Same,
-                name => SourceFile::Named(name.to_vec()),
+                name => SourceFile::Named(name.into()),
             },
         };
         let dataset = if flags & DATASET_SHARED != 0 {
             earlier(&mut cursor, &mappings, widths)?.dataset.clone()
         } else {
-            cursor.c_string("source dataset name")?.to_vec()
+            cursor.c_string("source dataset name")?.into()
         };
         let source = selection(&mut cursor)?;
         let target = selection(&mut cursor)?;
@@ -89,4 +91,85 @@ fn earlier<'m, S>(
         .ok()
         .and_then(|number| mappings.get(number))
         .ok_or_else(|| cursor.bad_value("number of an earlier entry", number, "is not that of an earlier one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Put;
+
+    const W: Widths = Widths::EIGHT;
+
+    /// Selections of one byte will do: what one looks like is no business of the mappings.
+    fn mappings(version: u8, entries: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = vec![version];
+        bytes.put_length(entries.len() as u64, W);
+        for entry in entries {
+            bytes.extend_from_slice(entry);
+        }
+        bytes.put_checksum_from(0);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Mapping<u8>>> {
+        decode(bytes, 0, W, |cursor| cursor.u8("selection"))
+    }
+
+    fn names(mappings: &[Mapping<u8>]) -> Vec<(Option<&[u8]>, &[u8])> {
+        let file = |file| match file {
+            &SourceFile::Same => None,
+            SourceFile::Named(name) => Some(&**name),
+        };
+        mappings.iter().map(|mapping| (file(&mapping.file), &*mapping.dataset)).collect()
+    }
+
+    #[test]
+    fn version_0_has_every_name() {
+        let bytes = mappings(0, &[b"s.h5\0d\0\x01\x02", b".\0e\0\x03\x04"]);
+        let decoded = read(&bytes).unwrap();
+        assert_eq!(names(&decoded), [(Some(&b"s.h5"[..]), &b"d"[..]), (None, b"e")]);
+        assert_eq!((decoded[1].source, decoded[1].target), (3, 4));
+    }
+
+    #[test]
+    fn version_1_names_earlier_entries() {
+        // The order and flags in which HDF5 2.0 wrote them.
+        let bytes = mappings(
+            1,
+            &[
+                b"\0ssss\0dddd\0\x01\x02",
+                b"\x01\0\0\0\0\0\0\0\0eeee\0\x01\x02",
+                b"\x02tttt\0\x01\0\0\0\0\0\0\0\x01\x02",
+                b"\x06\0\0\0\0\0\0\0\0\x01\x02",
+                b"\x04gggg\0\x01\x02",
+                b"\x03\x02\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x01\x02",
+            ],
+        );
+        let decoded = read(&bytes).unwrap();
+        let expected: [(Option<&[u8]>, &[u8]); 6] = [
+            (Some(b"ssss"), b"dddd"),
+            (Some(b"ssss"), b"eeee"),
+            (Some(b"tttt"), b"eeee"),
+            (None, b"dddd"),
+            (None, b"gggg"),
+            (Some(b"tttt"), b"gggg"),
+        ];
+        assert_eq!(names(&decoded), expected);
+        for bad in [&b"\x01\0\0\0\0\0\0\0\0d\0\x01\x02"[..], b"\x05\0\0\0\0\0\0\0\0d\0\x01\x02", b"\x08s\0d\0\x01\x02"]
+        {
+            assert!(read(&mappings(1, &[bad])).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn short_or_changed_mappings_are_errors() {
+        let mut bytes = mappings(1, &[b"\0ssss\0dddd\0\x01\x02", b"\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02"]);
+        assert!(read(&bytes).is_ok());
+        for place in 0..bytes.len() {
+            assert!(read(&bytes[..place]).is_err());
+            bytes[place] ^= 0x11;
+            assert!(read(&bytes).is_err());
+            bytes[place] ^= 0x11;
+        }
+    }
 }

@@ -155,3 +155,74 @@ fn take_padded<'a>(cursor: &mut Cursor<'a>, field: &'static str, size: u16, vers
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Addr;
+    use crate::message::testing::{hex, reads, reads_and_writes, survives};
+
+    fn decode(bytes: &[u8]) -> Result<Attribute> {
+        Attribute::decode(bytes, 0, Widths::EIGHT)
+    }
+
+    fn number() -> Attribute {
+        Attribute::new("n", Datatype::i64(), Dataspace::Scalar, 3u64.to_le_bytes().to_vec())
+    }
+
+    #[test]
+    fn reads_and_writes_what_libhdf5_wrote() {
+        let bytes = hex("03 00 0200 0c00 0400 00 6e00 1008000008000000 00004000 02000000 0300000000000000");
+        reads_and_writes(&bytes, &number(), decode, |attribute| attribute.encode(Widths::EIGHT));
+
+        // Version 1 pads every part but the data, and version 1 headers pad those.
+        let bytes = hex("01 00 0200 0c00 0800 6e00000000000000 1008000008000000 0000400000000000 \
+            0100000000000000 0300000000000000");
+        reads(&bytes, &number(), decode);
+        assert_eq!(decode(&[bytes, vec![0; 8]].concat()), Ok(number()));
+
+        let shared = hex("02 01 0700 0a00 0800 676c6f62616c00 0202585f000000000000 0100000000000000 ffffffff");
+        let expected = Attribute {
+            datatype: MaybeShared::Shared(SharedMessage::Committed(Addr(0x5f58))),
+            data: vec![0xff; 4],
+            ..Attribute { name: "global".into(), ..number() }
+        };
+        assert_eq!(decode(&shared), Ok(expected.clone()));
+        survives(&shared, decode);
+        assert_eq!(decode(&expected.encode(Widths::EIGHT)), Ok(expected));
+    }
+
+    #[test]
+    fn values_of_any_shape_come_back() {
+        let rows = [
+            Attribute::new("größe", Datatype::f32(), Dataspace::fixed(&[2, 3]), vec![1; 24]),
+            Attribute::new("nothing", Datatype::var_len_string(), Dataspace::Null, Vec::new()),
+            Attribute::new("empty", Datatype::u8(), Dataspace::fixed(&[0]), Vec::new()),
+            Attribute::new("text", Datatype::fixed_string(5), Dataspace::Scalar, b"hello".to_vec()),
+        ];
+        for attribute in rows {
+            let bytes = attribute.encode(Widths::EIGHT);
+            reads_and_writes(&bytes, &attribute, decode, |attribute| attribute.encode(Widths::EIGHT));
+        }
+        assert_eq!(
+            Attribute::new("größe", Datatype::u8(), Dataspace::Null, Vec::new()).character_set,
+            CharacterSet::Utf8
+        );
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let refused = [
+            ("version 4", "04 00 0200 0c00 0400 00 6e00 1008000008000000 00004000 02000000 0300000000000000"),
+            ("unknown flag", "03 04 0200 0c00 0400 00 6e00 1008000008000000 00004000 02000000 0300000000000000"),
+            ("no name", "03 00 0100 0c00 0400 00 00 1008000008000000 00004000 02000000 0300000000000000"),
+            (
+                "2^64 elements",
+                "03 00 0200 0c00 1400 00 6e00 1008000008000000 00004000 02020001 0000000001000000 0000000001000000",
+            ),
+        ];
+        for (what, bytes) in refused {
+            assert!(decode(&hex(bytes)).is_err(), "{what}");
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub enum DataLayout {
         /// Where; `None` while nothing is allocated.
         addr: Option<Addr>,
         /// Its bytes; `None` in messages before version 3, which leave it to be computed from datatype and dataspace.
+        /// It is written as 0 then: fill it in before.
         size: Option<u64>,
     },
     /// In chunks.
@@ -384,4 +385,145 @@ fn read_dims(cursor: &mut Cursor<'_>, rank: u8, width: usize) -> Result<Vec<u64>
         }
     }
     Ok(dims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, reads_and_writes};
+
+    const WIDTHS: Widths = Widths::EIGHT;
+
+    fn decode(bytes: &[u8]) -> Result<DataLayout> {
+        DataLayout::decode(bytes, 0, WIDTHS)
+    }
+
+    fn chunked(chunk: &[u64], element_size: u32, index: ChunkIndex, addr: Option<u64>) -> Chunked {
+        Chunked {
+            chunk: chunk.to_vec(),
+            element_size,
+            index,
+            addr: addr.map(Addr),
+            plain_edge_chunks: false,
+            chunk_size_field: ChunkSizeField::Fitted,
+        }
+    }
+
+    #[test]
+    fn reads_and_writes_what_libhdf5_wrote() {
+        let single = ChunkIndex::Single { filtered: Some(FilteredChunk { size: 12, filter_mask: 0 }) };
+        let fixed = ChunkIndex::FixedArray { page_bits: 10 };
+        let extensible = ChunkIndex::ExtensibleArray(ExtensibleArrayParameters::default());
+        let btree = ChunkIndex::BTreeV2 { node_size: 2048, split_percent: 100, merge_percent: 40 };
+        let version_5 = |chunked| Chunked { chunk_size_field: ChunkSizeField::Length, ..chunked };
+        let rows = [
+            ("03 00 0400 01020304", DataLayout::Compact(vec![1, 2, 3, 4])),
+            (
+                "03 01 0008000000000000 1000000000000000",
+                DataLayout::Contiguous { addr: Some(Addr(0x800)), size: Some(16) },
+            ),
+            ("03 01 ffffffffffffffff 0000000000000000", DataLayout::Contiguous { addr: None, size: Some(0) }),
+            (
+                "03 02 03 ffffffffffffffff 04000000 05000000 08000000",
+                DataLayout::Chunked(chunked(&[4, 5], 8, ChunkIndex::BTreeV1, None)),
+            ),
+            (
+                "04 02 00 03 01 04 05 08 01 1008000000000000",
+                DataLayout::Chunked(chunked(&[4, 5], 8, ChunkIndex::Single { filtered: None }, Some(0x810))),
+            ),
+            (
+                "04 02 02 03 01 04 05 08 01 0c00000000000000 00000000 b008000000000000",
+                DataLayout::Chunked(chunked(&[4, 5], 8, single, Some(0x8b0))),
+            ),
+            (
+                "04 02 00 02 01 02 04 02 6c0d000000000000",
+                DataLayout::Chunked(chunked(&[2], 4, ChunkIndex::Implicit, Some(0xd6c))),
+            ),
+            (
+                "04 02 00 03 01 04 05 08 03 0a 4106000000000000",
+                DataLayout::Chunked(chunked(&[4, 5], 8, fixed, Some(0x641))),
+            ),
+            (
+                "04 02 00 03 02 0400 2c01 0800 04 20 04 04 10 0a ffffffffffffffff",
+                DataLayout::Chunked(chunked(&[4, 300], 8, extensible, None)),
+            ),
+            (
+                "04 02 00 03 01 04 05 08 05 00080000 64 28 ffffffffffffffff",
+                DataLayout::Chunked(chunked(&[4, 5], 8, btree, None)),
+            ),
+            (
+                "05 02 00 03 01 04 05 08 03 0a 4106000000000000",
+                DataLayout::Chunked(version_5(chunked(&[4, 5], 8, fixed, Some(0x641)))),
+            ),
+            (
+                "05 02 00 02 05 0500000001 0100000000 04 20 04 04 10 0a ffffffffffffffff",
+                DataLayout::Chunked(version_5(chunked(&[(1 << 32) + 5], 1, extensible, None))),
+            ),
+            (
+                "04 02 01 03 01 04 05 08 03 0a 4106000000000000",
+                DataLayout::Chunked(Chunked { plain_edge_chunks: true, ..chunked(&[4, 5], 8, fixed, Some(0x641)) }),
+            ),
+            ("04 03 061f000000000000 09000000", DataLayout::Virtual { heap: Some(Addr(0x1f06)), index: 9 }),
+        ];
+        for (bytes, expected) in rows {
+            reads_and_writes(&hex(bytes), &expected, decode, |layout| layout.encode(WIDTHS));
+        }
+
+        // Versions that are read only.
+        let rows = [
+            (
+                "01 02 01 0000000000 a818000000000000 0a000000 10000000",
+                DataLayout::Contiguous { addr: Some(Addr(0x18a8)), size: None },
+            ),
+            (
+                "02 03 02 0000000000 a818000000000000 0a000000 10000000 08000000",
+                DataLayout::Chunked(chunked(&[10, 16], 8, ChunkIndex::BTreeV1, Some(0x18a8))),
+            ),
+            ("01 01 00 0000000000 02000000 02000000 0708", DataLayout::Compact(vec![7, 8])),
+            (
+                "04 01 0008000000000000 1000000000000000",
+                DataLayout::Contiguous { addr: Some(Addr(0x800)), size: Some(16) },
+            ),
+        ];
+        for (bytes, expected) in rows {
+            let bytes = hex(bytes);
+            // The dimensions at the end of the first are of no use, but they must be there.
+            reads(&bytes, &expected, decode);
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let refused = [
+            ("version 6", "06 01 0008000000000000 1000000000000000"),
+            ("version 0", "00 01 0008000000000000 1000000000000000"),
+            ("virtual before version 4", "03 03 0008000000000000 00000000"),
+            ("class 4", "04 04 0008000000000000 00000000"),
+            ("chunk of nothing", "03 02 03 ffffffffffffffff 04000000 00000000 08000000"),
+            ("no dimension", "03 02 01 ffffffffffffffff 08000000"),
+            ("index 6", "04 02 00 03 01 04 05 08 06 0a 4106000000000000"),
+            (
+                "dimension size of 9 bytes",
+                "04 02 00 02 09 040000000000000000 080000000000000000 03 0a 4106000000000000",
+            ),
+            ("unknown flag", "04 02 04 03 01 04 05 08 03 0a 4106000000000000"),
+            ("no page bits", "04 02 00 03 01 04 05 08 03 00 4106000000000000"),
+        ];
+        for (what, bytes) in refused {
+            assert!(decode(&hex(bytes)).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn filtered_sizes_have_a_byte_to_spare() {
+        let rows =
+            [(1, 2), (160, 2), (255, 2), (256, 3), (65_535, 3), (65_536, 4), (1 << 32, 6), (1 << 56, 8), (u64::MAX, 8)];
+        for (bytes, width) in rows {
+            let fitted = chunked(&[bytes], 1, ChunkIndex::Implicit, None);
+            assert_eq!(fitted.filtered_size_width(WIDTHS), width, "chunk of {bytes} bytes");
+            let full = Chunked { chunk_size_field: ChunkSizeField::Length, ..fitted };
+            assert_eq!(full.filtered_size_width(WIDTHS), 8);
+        }
+        assert_eq!(chunked(&[u64::MAX, 2], 1, ChunkIndex::Implicit, None).chunk_bytes(), None);
+    }
 }

@@ -175,3 +175,74 @@ impl fmt::Display for Dataspace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, reads_and_writes};
+
+    fn decode(bytes: &[u8]) -> Result<Dataspace> {
+        Dataspace::decode(bytes, 0, Widths::EIGHT)
+    }
+
+    #[test]
+    fn reads_and_writes_what_libhdf5_wrote() {
+        let rows = [
+            ("02000000", Dataspace::Scalar),
+            ("02000002", Dataspace::Null),
+            ("02010001 0400000000000000", Dataspace::fixed(&[4])),
+            (
+                "02020101 2800000000000000 0500000000000000 ffffffffffffffff 2c01000000000000",
+                Dataspace::Simple { dims: vec![40, 5], max: Some(vec![None, Some(300)]) },
+            ),
+        ];
+        for (bytes, expected) in rows {
+            reads_and_writes(&hex(bytes), &expected, decode, |space| space.encode(Widths::EIGHT));
+        }
+        let rows = [
+            ("0100000000000000", Dataspace::Scalar),
+            (
+                "0101010000000000 0400000000000000 0400000000000000",
+                Dataspace::Simple { dims: vec![4], max: Some(vec![Some(4)]) },
+            ),
+        ];
+        for (bytes, expected) in rows {
+            reads_and_writes(&hex(bytes), &expected, decode, |space| space.encode_v1(Widths::EIGHT));
+        }
+        assert_eq!(Dataspace::Null.encode_v1(Widths::EIGHT), hex("02000002"));
+    }
+
+    #[test]
+    fn sizes_have_the_width_of_lengths() {
+        let widths = Widths { offset: 8, length: 4 };
+        let space = Dataspace::Simple { dims: vec![200], max: Some(vec![None]) };
+        let bytes = hex("02010101 c8000000 ffffffff");
+        assert_eq!(space.encode(widths), bytes);
+        reads(&bytes, &space, |bytes| Dataspace::decode(bytes, 0, widths));
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let refused = [
+            "03010001 0400000000000000",
+            "02010003 0400000000000000",
+            "02010000 0400000000000000",
+            "02210001",
+            "02010101 0400000000000000 0300000000000000",
+            "0101020000000000 0400000000000000",
+        ];
+        for bytes in refused {
+            assert!(decode(&hex(bytes)).is_err(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn counts_and_shows() {
+        let grows = Dataspace::Simple { dims: vec![40, 5, 2], max: Some(vec![None, Some(5), Some(9)]) };
+        assert_eq!(grows.element_count(), Some(400));
+        assert_eq!(grows.to_string(), "{40/Inf, 5, 2/9}");
+        assert_eq!(Dataspace::fixed(&[u64::MAX, 2]).element_count(), None);
+        assert_eq!(Dataspace::fixed(&[u64::MAX, 2, 0]).element_count(), Some(0));
+        assert_eq!((Dataspace::Null.element_count(), Dataspace::Scalar.element_count()), (Some(0), Some(1)));
+    }
+}

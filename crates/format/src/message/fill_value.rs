@@ -151,3 +151,53 @@ impl FillValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, reads_and_writes};
+
+    fn decode(bytes: &[u8]) -> Result<FillValue> {
+        FillValue::decode(bytes, 0)
+    }
+
+    fn fill(allocation: AllocationTime, write: FillTime, value: Fill) -> FillValue {
+        FillValue { allocation, write, value }
+    }
+
+    #[test]
+    fn reads_every_version_and_writes_the_last() {
+        use AllocationTime::{Early, Incremental, Late};
+        let user = || Fill::Value(vec![7, 0, 0, 0]);
+        let rows = [
+            ("03 0a", fill(Late, FillTime::IfSet, Fill::Default)),
+            ("03 0b", fill(Incremental, FillTime::IfSet, Fill::Default)),
+            ("03 02", fill(Late, FillTime::OnAllocation, Fill::Default)),
+            ("03 15", fill(Early, FillTime::Never, Fill::Undefined)),
+            ("03 2b 04000000 07000000", fill(Incremental, FillTime::IfSet, user())),
+        ];
+        for (bytes, expected) in rows {
+            reads_and_writes(&hex(bytes), &expected, decode, FillValue::encode);
+        }
+        let rows = [
+            ("02 02 02 01 00000000", fill(Late, FillTime::IfSet, Fill::Default)),
+            ("02 02 02 00", fill(Late, FillTime::IfSet, Fill::Undefined)),
+            ("02 03 02 01 04000000 07000000", fill(Incremental, FillTime::IfSet, user())),
+            ("01 02 02 01 00000000", fill(Late, FillTime::IfSet, Fill::Default)),
+            ("01 01 00 01 04000000 07000000", fill(Early, FillTime::OnAllocation, user())),
+        ];
+        for (bytes, expected) in rows {
+            reads(&hex(bytes), &expected, decode);
+        }
+        let old = |bytes: &[u8]| FillValue::decode_old(bytes, 0);
+        reads(&hex("04000000 07000000"), &fill(Late, FillTime::IfSet, user()), old);
+        reads(&hex("00000000"), &fill(Late, FillTime::IfSet, Fill::Undefined), old);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        for bytes in ["04 0a", "03 3a 00000000", "03 0e", "02 04 02 00", "02 02 03 00", "03 2a ffffff7f 00"] {
+            assert!(decode(&hex(bytes)).is_err(), "{bytes}");
+        }
+    }
+}

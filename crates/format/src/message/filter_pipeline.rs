@@ -143,3 +143,49 @@ impl Filter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads_and_writes};
+
+    fn decode(bytes: &[u8]) -> Result<FilterPipeline> {
+        FilterPipeline::decode(bytes, 0)
+    }
+
+    fn optional(id: FilterId, name: Option<&str>, client_data: &[u32]) -> Filter {
+        Filter { name: name.map(Name::from), optional: true, ..Filter::new(id, client_data) }
+    }
+
+    #[test]
+    fn reads_and_writes_what_libhdf5_wrote() {
+        let shuffle = FilterPipeline { filters: vec![optional(FilterId::SHUFFLE, None, &[8])] };
+        reads_and_writes(&hex("0201 0200 0100 0100 08000000"), &shuffle, decode, FilterPipeline::encode);
+
+        let named = FilterPipeline { filters: vec![optional(FilterId::SHUFFLE, Some("shuffle"), &[8])] };
+        let bytes = hex("0101 000000000000 0200 0800 0100 0100 73687566666c6500 08000000 00000000");
+        reads_and_writes(&bytes, &named, decode, FilterPipeline::encode_v1);
+        // Version 2 has no room for the names of libhdf5's own filters.
+        assert_eq!(named.encode(), shuffle.encode());
+    }
+
+    #[test]
+    fn filters_of_others_keep_their_names() {
+        let pipeline = FilterPipeline {
+            filters: vec![
+                optional(FilterId::SHUFFLE, None, &[8]),
+                Filter { name: Some("bitshuffle".into()), ..Filter::new(FilterId(32_008), &[0, 5, 4, 0, 2]) },
+                Filter::new(FilterId(40_000), &[]),
+            ],
+        };
+        reads_and_writes(&pipeline.encode(), &pipeline, decode, FilterPipeline::encode);
+        reads_and_writes(&pipeline.encode_v1(), &pipeline, decode, FilterPipeline::encode_v1);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        for bytes in ["0300", "0221", "0201 0200 0100 ffff 08000000"] {
+            assert!(decode(&hex(bytes)).is_err(), "{bytes}");
+        }
+    }
+}

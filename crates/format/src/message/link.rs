@@ -174,3 +174,57 @@ fn put_value(out: &mut Vec<u8>, parts: &[&[u8]]) {
         out.extend_from_slice(part);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads_and_writes};
+
+    fn decode(bytes: &[u8]) -> Result<Link> {
+        Link::decode(bytes, 0, Widths::EIGHT)
+    }
+
+    fn encode(link: &Link) -> Vec<u8> {
+        link.encode(Widths::EIGHT)
+    }
+
+    #[test]
+    fn reads_and_writes_what_libhdf5_wrote() {
+        let hard = Link::new("b", LinkTarget::Hard(Addr(0xb362)));
+        reads_and_writes(&hex("01 00 01 62 62b3000000000000"), &hard, decode, encode);
+        let ordered = Link { creation_order: Some(0), ..Link::new("a", LinkTarget::Hard(Addr(0x3a3d))) };
+        reads_and_writes(&hex("01 04 0000000000000000 01 61 3d3a000000000000"), &ordered, decode, encode);
+    }
+
+    #[test]
+    fn every_kind_comes_back() {
+        let external = LinkTarget::External { file: "o.h5".into(), path: "/x".into() };
+        let rows = [
+            Link::new("soft", LinkTarget::Soft("/a/b".into())),
+            Link::new("extern", external),
+            Link::new("mine", LinkTarget::UserDefined { class: 70, data: vec![1, 2, 3] }),
+            Link { creation_order: Some(u64::MAX), ..Link::new("größe", LinkTarget::Hard(Addr(5))) },
+            Link::new("x".repeat(300), LinkTarget::Hard(Addr(5))),
+            Link::new(Name::new([0xff, 0xfe]), LinkTarget::Hard(Addr(5))),
+        ];
+        for link in rows {
+            reads_and_writes(&encode(&link), &link, decode, encode);
+        }
+        assert_eq!(encode(&Link::new("größe", LinkTarget::Hard(Addr(5))))[1..3], [0x10, 1]);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let refused = [
+            ("version 2", "02 00 01 62 62b3000000000000"),
+            ("no name", "01 00 00 62b3000000000000"),
+            ("leads nowhere", "01 00 01 62 ffffffffffffffff"),
+            ("reserved class", "01 08 02 01 62 0000"),
+            ("external version 1", "01 08 40 01 62 0400 10 6100 00"),
+            ("name of 2^63 bytes", "01 03 0000000000000080 62 62b3000000000000"),
+        ];
+        for (what, bytes) in refused {
+            assert!(decode(&hex(bytes)).is_err(), "{what}");
+        }
+    }
+}

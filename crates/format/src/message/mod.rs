@@ -24,6 +24,8 @@ mod reference_count;
 mod shared_message;
 mod shared_message_table;
 mod symbol_table;
+#[cfg(test)]
+pub(crate) mod testing;
 mod text;
 
 pub use attribute::{Attribute, MaybeShared};
@@ -139,5 +141,139 @@ fn read_version(cursor: &mut Cursor<'_>, expected: u8) -> Result<()> {
     match cursor.u8("version")? {
         version if version == expected => Ok(()),
         other => Err(cursor.error(Why::Version(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::testing::{hex, reads, reads_and_writes};
+    use super::*;
+    use crate::Addr;
+
+    const WIDTHS: Widths = Widths::EIGHT;
+
+    fn check<T: PartialEq + Debug>(
+        bytes: &str,
+        value: T,
+        decode: impl Fn(&[u8]) -> Result<T>,
+        encode: impl Fn(&T) -> Vec<u8>,
+    ) {
+        reads_and_writes(&hex(bytes), &value, decode, encode);
+    }
+
+    #[test]
+    fn the_small_messages_come_back() {
+        check(
+            "6907000000000000 2100000000000000",
+            Continuation { addr: Addr(0x769), size: 0x21 },
+            |bytes| Continuation::decode(bytes, 0, WIDTHS),
+            |message| message.encode(WIDTHS),
+        );
+        check(
+            "8800000000000000 a802000000000000",
+            SymbolTable { btree: Addr(0x88), heap: Addr(0x2a8) },
+            |bytes| SymbolTable::decode(bytes, 0, WIDTHS),
+            |message| message.encode(WIDTHS),
+        );
+        check(
+            "00 4000 2000 0800",
+            BTreeK { group_leaf: 8, group_internal: 32, indexed_storage: 64 },
+            |bytes| BTreeK::decode(bytes, 0),
+            BTreeK::encode,
+        );
+        let phase_change = Some(PhaseChange { max_compact: 1, min_dense: 2 });
+        let estimate = Some(GroupEstimate { entry_count: 3, name_length: 4 });
+        let rows = [
+            ("0000", GroupInfo::default()),
+            ("0001 0100 0200", GroupInfo { phase_change, estimate: None }),
+            ("0002 0300 0400", GroupInfo { phase_change: None, estimate }),
+            ("0003 0100 0200 0300 0400", GroupInfo { phase_change, estimate }),
+        ];
+        for (bytes, value) in rows {
+            check(bytes, value, |bytes| GroupInfo::decode(bytes, 0), GroupInfo::encode);
+        }
+        check("00 02000000", ReferenceCount(2), |bytes| ReferenceCount::decode(bytes, 0), ReferenceCount::encode);
+        check("686900", Comment("hi".into()), |bytes| Comment::decode(bytes, 0), Comment::encode);
+        reads(&hex("efbeadde"), &Bogus, |bytes| Bogus::decode(bytes, 0));
+        check(
+            "00 0008000000000000 03",
+            SharedMessageTable { addr: Addr(0x800), index_count: 3 },
+            |bytes| SharedMessageTable::decode(bytes, 0, WIDTHS),
+            |message| message.encode(WIDTHS),
+        );
+        check(
+            "00 0008000000000000 1000000000000000",
+            MetadataCacheImage { addr: Some(Addr(0x800)), size: 16 },
+            |bytes| MetadataCacheImage::decode(bytes, 0, WIDTHS),
+            |message| message.encode(WIDTHS),
+        );
+        let family = DriverInfo { driver: "NCSAfami".into(), data: vec![0, 4, 0, 0, 0, 0, 0, 0] };
+        let decode_message = |bytes: &[u8]| DriverInfo::decode(bytes, 0);
+        check("00 4e43534166616d69 0800 0004000000000000", family.clone(), decode_message, DriverInfo::encode);
+        let block = hex("00 000000 08000000 4e43534166616d69 0004000000000000");
+        reads(&block, &family, |bytes| DriverInfo::decode_block(bytes, 0));
+        let piece = ExternalFile { name_offset: 8, offset: 0, size: None };
+        check(
+            "01 000000 0100 0100 0008000000000000 0800000000000000 0000000000000000 ffffffffffffffff",
+            ExternalFiles { heap: Addr(0x800), files: vec![piece] },
+            |bytes| ExternalFiles::decode(bytes, 0, WIDTHS),
+            |message| message.encode(WIDTHS),
+        );
+    }
+
+    #[test]
+    fn file_space_info_of_both_versions() {
+        let decode = |bytes: &[u8]| FileSpaceInfo::decode(bytes, 0, WIDTHS);
+        let paged =
+            Some(PagedFileSpace { page_size: 4096, page_end_threshold: 0, end_of_allocated: Some(Addr(0x2000)) });
+        let mut managers = FreeSpaceManagers { small: [None; 6], large: [None; 6] };
+        let plain = FileSpaceInfo { strategy: FileSpaceStrategy::Paged, threshold: 1, persistent: None, paged };
+        let head = "0100000000000000 0010000000000000 0000 0020000000000000";
+        check(&format!("01 01 00 {head}"), plain.clone(), decode, |message| message.encode(WIDTHS));
+        managers.small[1] = Some(Addr(5));
+        managers.large[5] = Some(Addr(6));
+        let kept = FileSpaceInfo { persistent: Some(managers.clone()), ..plain.clone() };
+        let none = "ffffffffffffffff".repeat(9);
+        let bytes = format!("01 01 01 {head} ffffffffffffffff 0500000000000000 {none} 0600000000000000");
+        check(&bytes, kept, decode, |message| message.encode(WIDTHS));
+
+        let old = FileSpaceInfo { strategy: FileSpaceStrategy::None, paged: None, ..plain };
+        reads(&hex("00 04 0100000000000000"), &old, decode);
+        managers.large = [None; 6];
+        let strategy = FileSpaceStrategy::FreeSpaceAndAggregators;
+        let kept = FileSpaceInfo { strategy, persistent: Some(managers), ..old };
+        let none = "ffffffffffffffff".repeat(4);
+        let bytes = format!("00 01 0100000000000000 ffffffffffffffff 0500000000000000 {none}");
+        reads(&hex(&bytes), &kept, decode);
+    }
+
+    #[test]
+    fn the_type_and_the_shared_flag_choose_the_decoder() {
+        let body = hex("0202 0f06000000000000");
+        let shared = Message::decode(MessageType::DATATYPE, MessageFlags::SHARED, &body, 0, WIDTHS);
+        assert_eq!(shared, Ok(Message::Shared(MessageType::DATATYPE, SharedMessage::Committed(Addr(0x60f)))));
+        let unknown = Message::decode(MessageType(0xff), MessageFlags::NONE, &body, 0, WIDTHS);
+        assert_eq!(unknown, Ok(Message::Unknown(MessageType(0xff))));
+        let nil = Message::decode(MessageType::NIL, MessageFlags::NONE, &body, 0, WIDTHS);
+        assert_eq!(nil, Ok(Message::Nil));
+    }
+
+    #[test]
+    fn no_type_panics_on_any_short_body() {
+        for kind in 0..=0x19 {
+            for version in 0..=6 {
+                for fill in [0x00, 0x01, 0x02, 0x7f, 0xff] {
+                    for length in 0..80 {
+                        let mut body = vec![fill; length];
+                        if let Some(first) = body.first_mut() {
+                            *first = version;
+                        }
+                        let _ = Message::decode(MessageType(kind), MessageFlags::NONE, &body, 0, WIDTHS);
+                    }
+                }
+            }
+        }
     }
 }

@@ -75,3 +75,38 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     const DAYS_TO_1970: u64 = 719_468;
     year * 365 + leap_days + day_of_year - DAYS_TO_1970
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, reads_and_writes};
+
+    #[test]
+    fn reads_both_messages() {
+        let decode = |bytes: &[u8]| ModificationTime::decode(bytes, 0);
+        reads_and_writes(&hex("01000000 3f92026b"), &ModificationTime(0x6b02_923f), decode, ModificationTime::encode);
+
+        let old = |bytes: &[u8]| ModificationTime::decode_old(bytes, 0);
+        let rows = [
+            (b"19700101000000", 0),
+            (b"19990707193318", 931_375_998),
+            (b"20000229235959", 951_868_799),
+            (b"20030130201707", 1_043_957_827),
+            (b"21060207062815", u32::MAX),
+        ];
+        for (text, seconds) in rows {
+            reads(text, &ModificationTime(seconds), old);
+        }
+        let refused = [
+            b"19691231235959",
+            b"20001301000000",
+            b"20000132000000",
+            b"2000010124 000",
+            b"21060207062816",
+            b"99991231235959",
+        ];
+        for text in refused {
+            assert!(old(text).is_err(), "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

@@ -100,3 +100,56 @@ pub(super) fn put_info(
         out.put_addr(dense.and_then(|dense| dense.creation_order_index), widths);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads_and_writes};
+    use crate::message::{AttributeInfo, LinkInfo};
+
+    #[test]
+    fn link_info_as_libhdf5_wrote_it() {
+        let dense = |creation_order_index: Option<u64>| DenseStorage {
+            heap: Addr(0x1b16),
+            name_index: Addr(0x7c4),
+            creation_order_index: creation_order_index.map(Addr),
+        };
+        let (tracked, indexed) = (CreationOrder::Tracked { next: 3 }, CreationOrder::Indexed { next: 1 });
+        let rows = [
+            ("00 00 161b000000000000 c407000000000000", CreationOrder::Untracked, Some(dense(None))),
+            ("00 00 ffffffffffffffff ffffffffffffffff", CreationOrder::Untracked, None),
+            ("00 01 0300000000000000 161b000000000000 c407000000000000", tracked, Some(dense(None))),
+            ("00 03 0100000000000000 ffffffffffffffff ffffffffffffffff ffffffffffffffff", indexed, None),
+            (
+                "00 03 0100000000000000 161b000000000000 c407000000000000 0500000000000000",
+                indexed,
+                Some(dense(Some(5))),
+            ),
+        ];
+        for (bytes, creation_order, dense) in rows {
+            let info = LinkInfo { creation_order, dense };
+            let decode = |bytes: &[u8]| LinkInfo::decode(bytes, 0, Widths::EIGHT);
+            reads_and_writes(&hex(bytes), &info, decode, |info| info.encode(Widths::EIGHT));
+        }
+        for bytes in
+            ["01 00 ffffffffffffffff ffffffffffffffff", "00 02 ffffffffffffffff ffffffffffffffff ffffffffffffffff"]
+        {
+            assert!(LinkInfo::decode(&hex(bytes), 0, Widths::EIGHT).is_err());
+        }
+        assert!(LinkInfo::decode(&hex("00 00 161b000000000000 ffffffffffffffff"), 0, Widths::EIGHT).is_err());
+    }
+
+    #[test]
+    fn attribute_info_has_a_short_creation_order() {
+        let rows = [
+            ("00 00 ffffffffffffffff ffffffffffffffff", CreationOrder::Untracked),
+            ("00 01 0900 ffffffffffffffff ffffffffffffffff", CreationOrder::Tracked { next: 9 }),
+            ("00 03 0900 ffffffffffffffff ffffffffffffffff ffffffffffffffff", CreationOrder::Indexed { next: 9 }),
+        ];
+        for (bytes, creation_order) in rows {
+            let info = AttributeInfo { creation_order, dense: None };
+            let decode = |bytes: &[u8]| AttributeInfo::decode(bytes, 0, Widths::EIGHT);
+            reads_and_writes(&hex(bytes), &info, decode, |info| info.encode(Widths::EIGHT));
+        }
+    }
+}

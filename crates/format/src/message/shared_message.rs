@@ -51,3 +51,29 @@ impl SharedMessage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{hex, reads, reads_and_writes};
+
+    fn decode(bytes: &[u8]) -> Result<SharedMessage> {
+        SharedMessage::decode(bytes, 0, Widths::EIGHT)
+    }
+
+    #[test]
+    fn reads_every_version() {
+        let committed = SharedMessage::Committed(Addr(0x60f));
+        let encode = |shared: &SharedMessage| shared.encode(Widths::EIGHT);
+        reads_and_writes(&hex("0202 0f06000000000000"), &committed, decode, encode);
+        reads_and_writes(&hex("0301 0102030405060708"), &SharedMessage::Heap([1, 2, 3, 4, 5, 6, 7, 8]), decode, encode);
+        for bytes in
+            ["0302 0f06000000000000", "0200 0f06000000000000", "0100000000000000 0800000000000000 0f06000000000000"]
+        {
+            reads(&hex(bytes), &committed, decode);
+        }
+        for bytes in ["0402 0f06000000000000", "0303 0f06000000000000", "0202 ffffffffffffffff"] {
+            assert!(decode(&hex(bytes)).is_err(), "{bytes}");
+        }
+    }
+}

@@ -2,3 +2,5 @@
 
 pub(crate) mod grid;
 pub(crate) mod index;
+pub(crate) mod runs;
+pub(crate) mod store;

@@ -11,7 +11,7 @@ pub(crate) enum Layer {
     Index,
     /// What makes things visible: extents, links, attributes, the roots of name indexes.
     Extent,
-    /// Tidying that nobody waits for: entries beyond a smaller extent, messages that dense storage has replaced.
+    /// Tidying that nobody waits for: messages that dense storage has replaced.
     Sweep,
     /// The live trailer: tells followers that all of the above is there.
     Commit,
@@ -37,12 +37,8 @@ pub(crate) enum LiveBlock {
     ExtensibleArray,
     /// Fixed array header, unpaged data block, the paged data block's own part, or one page (VII.C).
     FixedArray,
-    /// An array's entries for chunks that lie outside a smaller extent.
-    ArrayBeyondExtent,
     /// Header of a version 2 B-tree that indexes chunks or huge heap objects (III.A.2).
     ChunkTreeHeader,
-    /// Header of a version 2 B-tree that no longer needs the records beyond a smaller extent.
-    ChunkTreeBeyondExtent,
     /// Header of a version 2 B-tree that indexes names: the names appear with it.
     NameTreeHeader,
     /// Fractal heap header or indirect block (III.G).
@@ -56,7 +52,7 @@ impl LiveBlock {
             Self::Superblock => Layer::EndOfFile,
             Self::ExtensibleArray | Self::FixedArray | Self::ChunkTreeHeader | Self::FractalHeap => Layer::Index,
             Self::ObjectHeaderChunk | Self::NameTreeHeader => Layer::Extent,
-            Self::SupersededMessages | Self::ArrayBeyondExtent | Self::ChunkTreeBeyondExtent => Layer::Sweep,
+            Self::SupersededMessages => Layer::Sweep,
         }
     }
 
@@ -65,9 +61,9 @@ impl LiveBlock {
         match self {
             Self::Superblock => "superblock",
             Self::ObjectHeaderChunk | Self::SupersededMessages => "object header chunk",
-            Self::ExtensibleArray | Self::ArrayBeyondExtent => "extensible array block",
+            Self::ExtensibleArray => "extensible array block",
             Self::FixedArray => "fixed array block",
-            Self::ChunkTreeHeader | Self::ChunkTreeBeyondExtent | Self::NameTreeHeader => "version 2 B-tree header",
+            Self::ChunkTreeHeader | Self::NameTreeHeader => "version 2 B-tree header",
             Self::FractalHeap => "fractal heap block",
         }
     }

@@ -69,14 +69,20 @@ impl Space {
         Addr(addr)
     }
 
+    /// Hands out `len` bytes of what was given back. Unlike all other space they may hold old bytes.
+    pub(crate) fn take_returned(&mut self, len: u64) -> Option<Addr> {
+        let at = self.returned.iter().position(|run| run.len() >= len)?;
+        let start = self.returned[at].start;
+        self.returned[at].start += len;
+        if self.returned[at].len() == 0 {
+            self.returned.swap_remove(at);
+        }
+        Some(Addr(start))
+    }
+
     /// Takes back `len` bytes at `addr` that nothing ever named: neither the file nor a staged block.
     pub(crate) fn give_back(&mut self, addr: Addr, len: u64) {
-        let run = Run { start: addr.0, end: addr.0 + len };
-        if run.end == self.used && self.metadata.end <= run.start {
-            self.used = run.start;
-        } else {
-            self.returned.push(run);
-        }
+        self.returned.push(Run { start: addr.0, end: addr.0 + len });
     }
 
     /// How far past `used` the end-of-file should lie after it has been moved.
@@ -85,9 +91,6 @@ impl Space {
     }
 
     fn take_anywhere(&mut self, len: u64) -> u64 {
-        if let Some(at) = self.returned.iter().position(|run| run.len() == len) {
-            return self.returned.swap_remove(at).start;
-        }
         let start = self.used;
         self.used += len;
         start

@@ -16,7 +16,7 @@
 //!     24   16  session
 //!     40    8  commit: 1 and up
 //!     48    8  commit that last changed structure (links, attributes, new objects)
-//!     56    8  end of what is used
+//!     56    8  nothing at or above this address is named by anything: where a later session may begin
 //!     64    8  time the session began, microseconds since 1970
 //!     72    8  time of this commit
 //!     80    4  process id of the writer
@@ -97,8 +97,8 @@ pub(crate) struct Trailer {
     pub(crate) commit: u64,
     /// The commit that last changed structure.
     pub(crate) structure: u64,
-    /// End of what is used, an HDF5 address.
-    pub(crate) used: u64,
+    /// Nothing at or above this HDF5 address is named by anything, published or not.
+    pub(crate) bound: u64,
     /// When the last commit was made.
     pub(crate) published: SystemTime,
     /// By address of the object header.
@@ -122,7 +122,7 @@ impl Trailer {
         bytes.extend_from_slice(&self.session.0);
         bytes.put_u64(self.commit);
         bytes.put_u64(self.structure);
-        bytes.put_u64(self.used);
+        bytes.put_u64(self.bound);
         bytes.put_u64(micros(self.writer.since));
         bytes.put_u64(micros(self.published));
         bytes.put_u32(self.writer.pid);
@@ -165,7 +165,7 @@ impl Trailer {
         let session = SessionId(cursor.array("session")?);
         let commit = cursor.u64("commit")?;
         let structure = cursor.u64("structure")?;
-        let used = cursor.u64("used")?;
+        let bound = cursor.u64("bound")?;
         let since = time(cursor.u64("start")?);
         let published = time(cursor.u64("published")?);
         let pid = cursor.u32("pid")?;
@@ -183,7 +183,7 @@ impl Trailer {
             extents.insert(addr, Extent { commit, dims });
         }
         let writer = Writer { host, pid, since };
-        Ok(Self { position, session, writer, strict, commit, structure, used, published, extents })
+        Ok(Self { position, session, writer, strict, commit, structure, bound, published, extents })
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
             strict: false,
             commit: 9,
             structure: 3,
-            used: 5000,
+            bound: 5000,
             published: time(1_700_000_001_000_000),
             extents: BTreeMap::from([
                 (4096, Extent { commit: 9, dims: vec![7, 512] }),

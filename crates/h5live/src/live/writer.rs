@@ -19,6 +19,10 @@ use super::trailer::{self, Extent, FOOTER, SessionId, Trailer, Writer as Identit
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Patience, Source};
 
+/// How far the bound is raised at a time: what a crash may waste.
+const LEAST_BOUND_STEP: u64 = 1 << 16;
+const MOST_BOUND_STEP: u64 = 16 << 20;
+
 /// Everything that is changed under one lock.
 pub(crate) struct Writer {
     stage: Arc<Stage>,
@@ -83,6 +87,14 @@ impl Writer {
             self.move_trailer()?;
         }
         Ok(addr)
+    }
+
+    /// Hands out `len` bytes that will be written whole: they may hold anything, but nothing has ever named them.
+    pub(crate) fn reserve_written(&mut self, len: u64) -> Result<Addr> {
+        match self.space.take_returned(len) {
+            Some(addr) => Ok(addr),
+            None => self.reserve(len, Placement::Anywhere),
+        }
     }
 
     /// Takes back space that nothing ever named.
@@ -181,10 +193,10 @@ impl Writer {
             }
             return Ok(());
         }
+        self.raise_bound()?;
         let Some(session) = &mut self.live else { return Ok(()) };
         let mut next = session.trailer.clone();
         next.commit += 1;
-        next.used = self.space.used();
         next.published = SystemTime::now();
         if self.structure_changed {
             next.structure = next.commit;
@@ -224,12 +236,13 @@ impl Writer {
             strict,
             commit: 0,
             structure: 0,
-            used: self.space.used(),
+            bound: 0,
             published: SystemTime::now(),
             extents: BTreeMap::new(),
         };
         self.live = Some(Session { trailer, region: 0, changed: BTreeMap::new() });
         self.move_trailer()?;
+        self.raise_bound()?;
         self.lead()?;
         self.stage.publish(Barrier::Visible)
     }
@@ -262,6 +275,19 @@ impl Writer {
             self.move_trailer()?;
         }
         Ok(())
+    }
+
+    /// Tells whoever takes over after a crash where it may begin, before anything above the old bound is named. By then it
+    /// does not matter how much of the publication under way reached the file.
+    fn raise_bound(&mut self) -> Result<()> {
+        let used = self.space.used();
+        let Some(session) = &mut self.live else { return Ok(()) };
+        if used <= session.trailer.bound {
+            return Ok(());
+        }
+        session.trailer.bound = used + (used / 16).clamp(LEAST_BOUND_STEP, MOST_BOUND_STEP);
+        let (position, record) = (session.trailer.position, session.trailer.encode());
+        self.write_record(position, &record)
     }
 
     /// Extends the file and places the trailer at its new end. The extension and the record come in one write, so there

@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use h5live_format::btree_v2::{ChunkForm, ChunkRecord, Editor, Header, Tree};
-use h5live_format::{Addr, ElementForm, StoredChunk};
+use h5live_format::Addr;
+use h5live_format::array_element::{ElementForm, StoredChunk};
 
 use crate::error::Result;
 use crate::live::layer::LiveBlock;
@@ -84,7 +85,7 @@ impl ChunkTree {
     }
 
     /// Plans the new paths and the header that leads to them. Returns the bytes of nodes that were replaced.
-    pub(crate) fn settle(&mut self, writer: &mut Writer, kind: LiveBlock) -> Result<u64> {
+    pub(crate) fn settle(&mut self, writer: &mut Writer) -> Result<u64> {
         if self.entered.is_empty() {
             return Ok(0);
         }
@@ -115,7 +116,7 @@ impl ChunkTree {
         let widths = writer.widths();
         let header = edited.header.encode(widths);
         let body = header.len() - 4;
-        writer.edit(kind, self.at, header.len(), |image| {
+        writer.edit(LiveBlock::ChunkTreeHeader, self.at, header.len(), |image| {
             image.copy_from_slice(&header[..body]);
             Some(Header::DEPTH_OFFSET as usize)
         })?;

@@ -1,14 +1,18 @@
 //! The six chunk indexes of version 4 layouts, and the version 1 B-tree of older ones: where is each chunk?
 
+pub(crate) mod btree_v1;
 pub(crate) mod btree_v2;
 pub(crate) mod extensible_array;
 pub(crate) mod fixed_array;
+mod open;
 mod settle;
 
-use h5live_format::{Addr, StoredChunk};
+use h5live_format::Addr;
+use h5live_format::array_element::StoredChunk;
 
 pub(crate) use settle::{ArraySlot, UNFILTERED};
 
+use self::btree_v1::ChunkTreeV1;
 use self::btree_v2::ChunkTree;
 use self::extensible_array::ExtensibleArray;
 use self::fixed_array::FixedArray;
@@ -33,6 +37,8 @@ pub(crate) enum Index {
     Extensible(ExtensibleArray),
     /// A version 2 B-tree.
     Tree(ChunkTree),
+    /// A version 1 B-tree, of which nothing but reading is done here.
+    BTreeV1(ChunkTreeV1),
 }
 
 /// The place of one chunk in an index, and what is stored there now.
@@ -72,6 +78,7 @@ impl Index {
             Self::Fixed(array) => array.lookup(source, number()?),
             Self::Extensible(array) => array.lookup(source, number()?),
             Self::Tree(tree) => tree.lookup(source, scaled),
+            Self::BTreeV1(tree) => tree.lookup(source, scaled),
         }
     }
 
@@ -98,6 +105,7 @@ impl Index {
             Self::Fixed(array) => array.each(source, end, |number, chunk| inside(&grid.scaled(number), chunk)),
             Self::Extensible(array) => array.each(source, end, |number, chunk| inside(&grid.scaled(number), chunk)),
             Self::Tree(tree) => tree.each(source, inside),
+            Self::BTreeV1(tree) => tree.each(source, inside),
         }
     }
 
@@ -112,7 +120,7 @@ impl Index {
                 let stored = index.lookup(&writer.source(), scaled)?;
                 Ok(Slot { stored, place: Place::Tree(scaled.to_vec()) })
             }
-            Self::Absent | Self::Single(_) | Self::Implicit(_) => {
+            Self::Absent | Self::Single(_) | Self::Implicit(_) | Self::BTreeV1(_) => {
                 let stored = self.lookup(&writer.source(), grid, scaled)?;
                 Ok(Slot { stored, place: Place::Given })
             }
@@ -125,14 +133,11 @@ impl Index {
         writer: &mut Writer,
         slot: &Slot,
         chunk: Option<StoredChunk>,
-        reason: Reason,
     ) -> Result<()> {
         match (self, &slot.place) {
-            (Self::Fixed(index), Place::Array(slot)) => {
-                slot.enter(writer, index.form(), reason.kind(LiveBlock::FixedArray), chunk)
-            }
+            (Self::Fixed(index), Place::Array(slot)) => slot.enter(writer, index.form(), LiveBlock::FixedArray, chunk),
             (Self::Extensible(index), Place::Array(slot)) => {
-                slot.enter(writer, index.form(), reason.kind(LiveBlock::ExtensibleArray), chunk)
+                slot.enter(writer, index.form(), LiveBlock::ExtensibleArray, chunk)
             }
             (Self::Tree(index), Place::Tree(scaled)) => {
                 index.enter(scaled, chunk);
@@ -143,33 +148,12 @@ impl Index {
     }
 
     /// Completes what was entered: to be called before a publication.
-    pub(crate) fn settle(&mut self, writer: &mut Writer, reason: Reason) -> Result<()> {
+    pub(crate) fn settle(&mut self, writer: &mut Writer) -> Result<()> {
         if let Self::Tree(tree) = self {
-            let kind = match reason {
-                Reason::Stored => LiveBlock::ChunkTreeHeader,
-                Reason::BeyondExtent => LiveBlock::ChunkTreeBeyondExtent,
-            };
-            let replaced = tree.settle(writer, kind)?;
+            let replaced = tree.settle(writer)?;
             writer.supersede(replaced);
         }
         Ok(())
-    }
-}
-
-/// Why an entry changes, which decides when: what is stored is entered before the extent counts it, what the extent no
-/// longer counts is taken out after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    Stored,
-    BeyondExtent,
-}
-
-impl Reason {
-    fn kind(self, stored: LiveBlock) -> LiveBlock {
-        match self {
-            Self::Stored => stored,
-            Self::BeyondExtent => LiveBlock::ArrayBeyondExtent,
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Overwriting one element of an array index while readers look, and the elements for which that is impossible.
 
-use h5live_format::{Addr, ElementForm, StoredChunk};
+use h5live_format::Addr;
+use h5live_format::array_element::{ElementForm, StoredChunk};
 
 use crate::chunk::grid::Grid;
 use crate::error::Result;

@@ -1,0 +1,363 @@
+//! A dataset as its writer sees it: where its extent and its elements are written.
+
+use h5live_format::message::{DataLayout, Dataspace, Datatype, Fill, FillValue, FilterPipeline};
+use h5live_format::{Addr, MessageFlags, MessageType};
+
+use super::layer::LiveBlock;
+use super::writer::Writer;
+use crate::chunk::grid::Grid;
+use crate::chunk::index::Index;
+use crate::chunk::runs::runs;
+use crate::chunk::store::{ChunkStore, Parts, Seal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::object::header::{Chunk, Message, ObjectHeader};
+use crate::selection::{Selection, Slab, elements};
+
+/// A dataset that is being written.
+#[derive(Debug)]
+pub(crate) struct WrittenDataset {
+    header: Addr,
+    dims: Vec<u64>,
+    max: Vec<Option<u64>>,
+    place: ExtentPlace,
+    element_size: u64,
+    storage: Storage,
+    /// The extent differs from the published one.
+    resized: bool,
+    /// The extent was smaller at this commit than before: entries beyond it are still to be taken out.
+    left_behind: Option<LeftBehind>,
+}
+
+/// Where the dimensions stand in the object header.
+#[derive(Debug, Clone, Copy)]
+struct ExtentPlace {
+    chunk: Chunk,
+    offset: usize,
+    width: usize,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Compact { message: Place },
+    Contiguous { addr: Addr },
+    Chunked(Box<ChunkStore>),
+}
+
+/// Where raw data of a compact dataset stand in the object header.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    chunk: Chunk,
+    offset: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct LeftBehind {
+    dims: Vec<u64>,
+    commit: u64,
+}
+
+impl WrittenDataset {
+    /// Opens the dataset whose object header is at `at`.
+    pub(crate) fn open(writer: &mut Writer, at: Addr, is_new: bool) -> Result<Self> {
+        let source = writer.source();
+        let header = ObjectHeader::read(&source, at)?;
+        if header.settings().is_none() {
+            return Err(Error::new(ErrorKind::NotLive {
+                reason: "its object header is of version 1, which cannot be changed while readers look; \
+                         convert the file with `h5live repack`"
+                    .to_owned(),
+            }));
+        }
+        let widths = source.widths();
+        let message = |kind: MessageType| {
+            let found = header.find(kind);
+            found.ok_or_else(|| Error::unsupported(format!("a dataset without {kind} message")))
+        };
+        let space = message(MessageType::DATASPACE)?;
+        let dataspace = Dataspace::decode(&space.body, header.body_addr(space).0, widths)?;
+        let datatype = crate::object::shared::datatype(&source, &header, message(MessageType::DATATYPE)?)?;
+        let element_size = u64::from(datatype.size());
+        let fill = fill_of(&header, element_size)?;
+        let dims = dataspace.dims().to_vec();
+        let max = match &dataspace {
+            Dataspace::Simple { max: Some(max), .. } => max.clone(),
+            _ => dims.iter().map(|dim| Some(*dim)).collect(),
+        };
+        let layout_message = message(MessageType::DATA_LAYOUT)?;
+        let layout = DataLayout::decode(&layout_message.body, header.body_addr(layout_message).0, widths)?;
+        let storage = match layout {
+            DataLayout::Compact(data) => {
+                let place = Place {
+                    chunk: header.chunks[layout_message.chunk],
+                    offset: layout_message.body_start + layout_message.body.len() - data.len(),
+                    len: data.len(),
+                };
+                Storage::Compact { message: place }
+            }
+            DataLayout::Contiguous { addr: Some(addr), .. } => Storage::Contiguous { addr },
+            DataLayout::Contiguous { addr: None, .. } => {
+                return Err(Error::unsupported("writing to a contiguous dataset that has no space yet"));
+            }
+            DataLayout::Chunked(chunked) => {
+                let grid = Grid::new(chunked.chunk.clone(), element_size, &max);
+                let pipeline = pipeline_of(&header)?;
+                let index = Index::open(&source, &chunked, &grid, pipeline.is_some())?;
+                if !index.can_be_written() {
+                    return Err(Error::new(ErrorKind::NotLive {
+                        reason: "its chunk index is a version 1 B-tree, which cannot be changed while readers look; \
+                                 convert the file with `h5live repack`"
+                            .to_owned(),
+                    }));
+                }
+                let parts = Parts { grid, index, pipeline, fill, max: max.clone() };
+                let store = if is_new { ChunkStore::new(parts) } else { ChunkStore::reopened(parts) };
+                Storage::Chunked(Box::new(store))
+            }
+            DataLayout::Virtual { .. } => return Err(Error::unsupported("writing through a virtual dataset")),
+        };
+        let place = extent_place(&header, space, widths.length.into());
+        Ok(Self { header: at, dims, max, place, element_size, storage, resized: false, left_behind: None })
+    }
+
+    /// The extent as planned.
+    pub(crate) fn dims(&self) -> &[u64] {
+        &self.dims
+    }
+
+    /// The chunk store, if the dataset is chunked.
+    pub(crate) fn chunks(&mut self) -> Option<&mut ChunkStore> {
+        match &mut self.storage {
+            Storage::Chunked(store) => Some(store),
+            _ => None,
+        }
+    }
+
+    /// Adds `data`, whole rows of the dataset's type, along `axis`.
+    pub(crate) fn append(&mut self, writer: &mut Writer, axis: usize, data: &[u8]) -> Result<()> {
+        let shape_error = |why: String| Error::new(ErrorKind::Shape { given: vec![data.len() as u64], why });
+        let Some(max) = self.max.get(axis) else {
+            return Err(shape_error(format!("there is no axis {axis} in {} axes", self.dims.len())));
+        };
+        let others = self.dims.iter().enumerate().filter(|(other, _)| *other != axis);
+        let row = others.map(|(_, dim)| *dim).product::<u64>() * self.element_size;
+        if row == 0 {
+            return Err(shape_error("a row along this axis has no elements; resize the other axes first".to_owned()));
+        }
+        if !(data.len() as u64).is_multiple_of(row) {
+            return Err(shape_error(format!("{} bytes are no whole number of rows of {row} bytes", data.len())));
+        }
+        let rows = data.len() as u64 / row;
+        let mut dims = self.dims.clone();
+        dims[axis] += rows;
+        if max.is_some_and(|max| dims[axis] > max) {
+            return Err(self.cannot_grow(axis, dims[axis]));
+        }
+        let mut slabs: Vec<Slab> = dims.iter().map(|dim| Slab::range(0..*dim)).collect();
+        slabs[axis] = Slab::range(self.dims[axis]..dims[axis]);
+        self.begin(writer)?;
+        let Storage::Chunked(store) = &mut self.storage else { return Err(self.cannot_grow(axis, dims[axis])) };
+        store.write(writer, &slabs, &self.dims, &dims, data)?;
+        self.set_dims(writer, dims);
+        Ok(())
+    }
+
+    /// Writes elements inside the extent.
+    pub(crate) fn write(&mut self, writer: &mut Writer, selection: &Selection, data: &[u8]) -> Result<()> {
+        let shape = selection.shape(&self.dims)?;
+        let expected = elements(&shape).and_then(|count| count.checked_mul(self.element_size));
+        if expected != Some(data.len() as u64) {
+            let why = format!("{} bytes were given and the selection has the shape {shape:?}", data.len());
+            return Err(Error::new(ErrorKind::Shape { given: vec![data.len() as u64], why }));
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.begin(writer)?;
+        match selection.slabs(&self.dims) {
+            Some(slabs) => self.write_slabs(writer, &slabs, data),
+            None => {
+                let Selection::Points(points) = selection else { return Ok(()) };
+                for (point, element) in points.iter().zip(data.chunks_exact(self.element_size as usize)) {
+                    let slabs: Vec<Slab> = point.iter().map(|at| Slab::range(*at..at + 1)).collect();
+                    self.write_slabs(writer, &slabs, element)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn write_slabs(&mut self, writer: &mut Writer, slabs: &[Slab], data: &[u8]) -> Result<()> {
+        let size = self.element_size as usize;
+        let spans: Vec<_> = self.dims.iter().map(|dim| 0..*dim).collect();
+        match &mut self.storage {
+            Storage::Chunked(store) => store.write(writer, slabs, &self.dims, &self.dims, data),
+            Storage::Contiguous { addr } => {
+                let mut result = Ok(());
+                runs(slabs, &spans, |run| {
+                    if result.is_ok() {
+                        let from = run.in_memory as usize * size;
+                        let bytes = &data[from..from + run.len as usize * size];
+                        result = writer.raw(Addr(addr.0 + run.in_box * self.element_size), bytes);
+                    }
+                });
+                result
+            }
+            Storage::Compact { message } => {
+                let Place { chunk, offset, len } = *message;
+                writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
+                    let place = &mut image[offset..offset + len];
+                    runs(slabs, &spans, |run| {
+                        let (to, from, len) =
+                            (run.in_box as usize * size, run.in_memory as usize * size, run.len as usize * size);
+                        place[to..to + len].copy_from_slice(&data[from..from + len]);
+                    });
+                    Some(offset)
+                })
+            }
+        }
+    }
+
+    /// Stores a chunk that a program has filtered itself.
+    pub(crate) fn write_chunk(&mut self, writer: &mut Writer, offset: &[u64], mask: u32, bytes: &[u8]) -> Result<()> {
+        self.begin(writer)?;
+        let dims = self.dims.clone();
+        let selection = |why: String| Error::new(ErrorKind::Selection { why, extent: dims.clone() });
+        let Storage::Chunked(store) = &mut self.storage else {
+            return Err(selection("only a chunked dataset has chunks to write".to_owned()));
+        };
+        let grid = store.grid();
+        let on_grid = offset.len() == grid.rank() && offset.iter().zip(&grid.chunk).all(|(at, chunk)| at % chunk == 0);
+        if !on_grid || offset.iter().zip(&dims).any(|(at, dim)| at >= dim) {
+            return Err(selection(format!("{offset:?} is not where a chunk of {:?} starts", grid.chunk)));
+        }
+        let scaled = grid.chunk_of(offset);
+        store.store_raw(writer, &scaled, bytes, mask)
+    }
+
+    /// Changes the extent.
+    pub(crate) fn resize(&mut self, writer: &mut Writer, dims: &[u64]) -> Result<()> {
+        if dims.len() != self.dims.len() {
+            let why = format!("the dataset has {} axes", self.dims.len());
+            return Err(Error::new(ErrorKind::Shape { given: dims.to_vec(), why }));
+        }
+        if dims == self.dims {
+            return Ok(());
+        }
+        for (axis, (dim, max)) in dims.iter().zip(&self.max).enumerate() {
+            if max.is_some_and(|max| *dim > max) {
+                return Err(self.cannot_grow(axis, *dim));
+            }
+        }
+        self.begin(writer)?;
+        let commit = writer.commit();
+        let Storage::Chunked(store) = &mut self.storage else {
+            return Err(Error::new(ErrorKind::Shape {
+                given: dims.to_vec(),
+                why: "only a chunked dataset can change its extent".to_owned(),
+            }));
+        };
+        // What both extents share stays; then the new one may show more along other axes.
+        let shared: Vec<u64> = dims.iter().zip(&self.dims).map(|(new, old)| *new.min(old)).collect();
+        if shared != self.dims {
+            store.shrunk();
+            self.left_behind = Some(LeftBehind { dims: self.dims.clone(), commit });
+        }
+        if shared != dims {
+            store.expose(writer, &shared, dims)?;
+        }
+        self.set_dims(writer, dims.to_vec());
+        Ok(())
+    }
+
+    /// Completes what is planned, before a publication.
+    pub(crate) fn settle(&mut self, writer: &mut Writer, which: Seal) -> Result<()> {
+        self.tidy(writer)?;
+        if let Storage::Chunked(store) = &mut self.storage {
+            store.seal(writer, &self.dims, which)?;
+            store.index_mut().settle(writer)?;
+        }
+        if self.resized {
+            let ExtentPlace { chunk, offset, width } = self.place;
+            let dims = &self.dims;
+            writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
+                let mut first = None;
+                for (axis, dim) in dims.iter().enumerate() {
+                    let at = offset + axis * width;
+                    let place = &mut image[at..at + width];
+                    if *place != dim.to_le_bytes()[..width] {
+                        place.copy_from_slice(&dim.to_le_bytes()[..width]);
+                        first = first.or(Some(at));
+                    }
+                }
+                first
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the publication was made.
+    pub(crate) fn published(&mut self) {
+        self.resized = false;
+        if let Storage::Chunked(store) = &mut self.storage {
+            store.published();
+        }
+    }
+
+    /// What comes before the first change after a publication.
+    fn begin(&mut self, writer: &mut Writer) -> Result<()> {
+        writer.announce(self.header, &self.dims)?;
+        self.tidy(writer)
+    }
+
+    /// Takes entries out of the index that an earlier, larger extent needed, once the smaller one is published.
+    fn tidy(&mut self, writer: &mut Writer) -> Result<()> {
+        let due = |left: &mut LeftBehind| !writer.is_live() || left.commit < writer.commit();
+        if let (Some(left), Storage::Chunked(store)) = (self.left_behind.take_if(due), &mut self.storage) {
+            store.leave_behind(writer, &left.dims, &self.dims)?;
+        }
+        Ok(())
+    }
+
+    fn set_dims(&mut self, writer: &mut Writer, dims: Vec<u64>) {
+        writer.extent_changed(self.header, &dims);
+        self.dims = dims;
+        self.resized = true;
+    }
+
+    fn cannot_grow(&self, axis: usize, wanted: u64) -> Error {
+        let mut given = self.dims.clone();
+        given[axis] = wanted;
+        let why = match self.max[axis] {
+            Some(max) => format!("axis {axis} has at most {max} elements"),
+            None => "only a chunked dataset can grow".to_owned(),
+        };
+        Error::new(ErrorKind::Shape { given, why })
+    }
+}
+
+/// One element of the fill value; zeros where there is none.
+fn fill_of(header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
+    let value = match header.find(MessageType::FILL_VALUE) {
+        Some(message) if !message.flags.contains(MessageFlags::SHARED) => {
+            FillValue::decode(&message.body, header.body_addr(message).0)?.value
+        }
+        _ => Fill::Default,
+    };
+    Ok(match value {
+        Fill::Value(bytes) if bytes.len() as u64 == element_size => bytes,
+        _ => vec![0; element_size as usize],
+    })
+}
+
+fn pipeline_of(header: &ObjectHeader) -> Result<Option<h5live_filter::Pipeline>> {
+    let Some(message) = header.find(MessageType::FILTER_PIPELINE) else { return Ok(None) };
+    let pipeline = FilterPipeline::decode(&message.body, header.body_addr(message).0)?;
+    crate::chunk::pipeline(&pipeline).map(Some)
+}
+
+fn extent_place(header: &ObjectHeader, space: &Message, width: usize) -> ExtentPlace {
+    // Version 2 has four bytes before the dimensions, version 1 eight.
+    let prefix = if space.body.first() == Some(&2) { 4 } else { 8 };
+    ExtentPlace { chunk: header.chunks[space.chunk], offset: space.body_start + prefix, width }
+}

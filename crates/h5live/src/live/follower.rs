@@ -1,0 +1,177 @@
+//! Following a file that another process writes: how far is it, and does its writer live?
+//!
+//! A writer of ours leaves a [`Trailer`] at the end of the file; one small read of it is a whole snapshot. libhdf5's SWMR
+//! writers leave their consistency flags and nothing else: then extents come from the object headers, one by one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use h5live_format::{Addr, ConsistencyFlags, Superblock};
+use h5live_storage::{Lease, LeaseError, ReadAt};
+
+use super::trailer::{self, FOOTER, Trailer, Writer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::{Patience, Source};
+
+/// What can be known of a file's writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriterState {
+    /// It lives: it holds its lease.
+    Live(Writer),
+    /// It ended without closing the file. Everything it published is there; the file can be opened to append.
+    Died(Writer),
+    /// Nobody writes: the file was closed, or was never live.
+    Closed,
+    /// A libhdf5 writer in SWMR mode has the file open, or died: it leaves nothing by which to tell.
+    Foreign,
+    /// The file has a trailer, but its filesystem cannot tell whether the writer still holds its lease.
+    Unknown(Writer),
+}
+
+/// Bytes of the trailer read at first; the length it states corrects this.
+const GUESS: usize = 512;
+
+/// Looks at a file's trailer again and again.
+pub(crate) struct Follower {
+    storage: Arc<dyn ReadAt>,
+    /// For asking about the lease; none for bytes that are no file.
+    file: Option<h5live_storage::File>,
+    source: Source,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: Vec<u8>,
+    /// Offset of the record, while there is one.
+    position: Option<u64>,
+    last: Option<Arc<Trailer>>,
+}
+
+impl Follower {
+    /// Starts without having looked.
+    pub(crate) fn new(storage: Arc<dyn ReadAt>, file: Option<h5live_storage::File>, source: Source) -> Self {
+        Self { storage, file, source, state: Mutex::default() }
+    }
+
+    /// The trailer as it is now; `None` when the file has none, because it was closed, was never live, or is written by
+    /// libhdf5.
+    pub(crate) fn look(&self) -> Result<Option<Arc<Trailer>>> {
+        let mut state = self.lock();
+        if let Some(position) = state.position
+            && let Some(trailer) = self.read_at(&mut state, position)?
+        {
+            return Ok(Some(self.keep(&mut state, trailer)));
+        }
+        // Moved, closed, or never there: look at the end of the file. While it moves, the end may change under us.
+        let patience = std::time::Instant::now();
+        loop {
+            let size = self.storage.size().map_err(|source| Error::io("find the file's size", source))?;
+            if let Some(position) = self.position_by_footer(size)? {
+                if let Some(trailer) = self.read_at(&mut state, position)? {
+                    state.position = Some(position);
+                    return Ok(Some(self.keep(&mut state, trailer)));
+                }
+            } else if self.size_is(size)? {
+                state.position = None;
+                return Ok(None);
+            }
+            if patience.elapsed() > Patience::LIVE.0 {
+                state.position = None;
+                return Ok(None);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Who writes the file, and whether that process lives.
+    pub(crate) fn writer_state(&self) -> Result<WriterState> {
+        // A writer that closes lets go of its lease last: so a lease that is gone is held against a later look.
+        let held = match &self.file {
+            Some(file) => match Lease::is_held(file) {
+                Ok(held) => Some(held),
+                Err(LeaseError::Unsupported { .. }) => None,
+                Err(error) => return Err(Error::new(ErrorKind::NoLocks { why: error.to_string() })),
+            },
+            None => None,
+        };
+        let Some(trailer) = self.look()? else {
+            let flags = self.superblock()?.flags;
+            let swmr = ConsistencyFlags(ConsistencyFlags::WRITE.0 | ConsistencyFlags::SWMR_WRITE.0);
+            return Ok(if flags.contains(swmr) { WriterState::Foreign } else { WriterState::Closed });
+        };
+        let writer = trailer.writer.clone();
+        Ok(match held {
+            Some(true) => WriterState::Live(writer),
+            Some(false) => WriterState::Died(writer),
+            None => WriterState::Unknown(writer),
+        })
+    }
+
+    /// The superblock as it is now.
+    pub(crate) fn superblock(&self) -> Result<Superblock> {
+        self.source.patiently(|| {
+            let bytes = self.source.bytes_up_to("superblock", Addr(0), Superblock::MAX_SIZE as u64)?;
+            Ok(Superblock::decode(&bytes, self.source.base())?)
+        })
+    }
+
+    /// Keeps what was seen last; a look that overtook another does not go back.
+    fn keep(&self, state: &mut State, trailer: Trailer) -> Arc<Trailer> {
+        match &state.last {
+            Some(last) if last.session == trailer.session && last.commit >= trailer.commit => {
+                if last.extents.len() >= trailer.extents.len() {
+                    return last.clone();
+                }
+            }
+            _ => {}
+        }
+        let trailer = Arc::new(trailer);
+        state.last = Some(trailer.clone());
+        trailer
+    }
+
+    /// The record at `position`; `None` when there is none, there.
+    fn read_at(&self, state: &mut State, position: u64) -> Result<Option<Trailer>> {
+        let mut len = state.buffer.len().max(GUESS);
+        self.source.patiently(|| {
+            loop {
+                state.buffer.resize(len, 0);
+                match self.storage.read_exact_at(&mut state.buffer, position) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+                    Err(source) => return Err(Error::io("read the live trailer", source)),
+                }
+                match Trailer::length_of(&state.buffer, position) {
+                    None => return Ok(None),
+                    Some(needed) if needed > len as u64 => {
+                        let size = self.storage.size().map_err(|source| Error::io("find the file's size", source))?;
+                        if position + needed > size {
+                            return Ok(None);
+                        }
+                        len = needed as usize;
+                    }
+                    Some(_) => return Ok(Some(Trailer::decode(&state.buffer, position)?)),
+                }
+            }
+        })
+    }
+
+    fn position_by_footer(&self, size: u64) -> Result<Option<u64>> {
+        let Some(at) = size.checked_sub(FOOTER) else { return Ok(None) };
+        let mut footer = [0; FOOTER as usize];
+        match self.storage.read_exact_at(&mut footer, at) {
+            Ok(()) => Ok(trailer::decode_footer(&footer).filter(|addr| addr.0 < at).map(|addr| addr.0)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(source) => Err(Error::io("read the end of the file", source)),
+        }
+    }
+
+    fn size_is(&self, size: u64) -> Result<bool> {
+        Ok(self.storage.size().map_err(|source| Error::io("find the file's size", source))? == size)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
