@@ -770,7 +770,7 @@ mod tests {
     }
 
     fn element(number: u64) -> Option<StoredChunk> {
-        (number % 3 != 0).then_some(StoredChunk { addr: Addr(number << 9), size: 400, filter_mask: 0 })
+        (!number.is_multiple_of(3)).then_some(StoredChunk { addr: Addr(number << 9), size: 400, filter_mask: 0 })
     }
 
     /// Walks the blocks in the order in which an array grows and says where each element must be.

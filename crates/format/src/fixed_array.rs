@@ -331,7 +331,7 @@ mod tests {
     const FILTERED: ElementForm = ElementForm::filtered_chunks(Widths::EIGHT, 3);
 
     fn element(number: u64) -> Option<StoredChunk> {
-        (number % 3 != 0).then_some(StoredChunk { addr: Addr(number << 9), size: 400, filter_mask: 0 })
+        (!number.is_multiple_of(3)).then_some(StoredChunk { addr: Addr(number << 9), size: 400, filter_mask: 0 })
     }
 
     /// `bytes` decode to `value`; shortened or changed they give an error, at every place.

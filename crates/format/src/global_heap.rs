@@ -185,13 +185,14 @@ impl CollectionBuilder {
         Self { widths, bytes, objects: 0 }
     }
 
-    /// Adds an object with one reference to it and returns its index; `None` when all 65,535 indices are taken.
+    /// Adds an object and returns its index; `None` when all 65,535 indices are taken. Its reference count is 0, as
+    /// libhdf5 writes it: nothing counts references to variable-length data.
     pub fn add(&mut self, data: &[u8]) -> Option<u16> {
         let index = self.objects.checked_add(1)?;
         self.objects = index;
         let start = self.bytes.len() as u64;
         self.bytes.put_u16(index);
-        self.bytes.put_u16(1);
+        self.bytes.put_u16(0);
         self.bytes.put_u32(0);
         self.bytes.put_length(data.len() as u64, self.widths);
         self.bytes.resize((start + object_header_size(self.widths)) as usize, 0);
@@ -272,7 +273,7 @@ mod tests {
                 assert_eq!(collection.objects().len(), 3);
                 for (number, object) in objects.iter().enumerate() {
                     let found = collection.object(number as u32 + 1).unwrap();
-                    assert_eq!((found.data, found.reference_count), (*object, 1));
+                    assert_eq!((found.data, found.reference_count), (*object, 0));
                 }
                 assert_eq!(collection.object(0), None);
                 assert_eq!(collection.object(4), None);

@@ -1,8 +1,9 @@
 //! Object headers: the prefix, and the chunks of messages (specification IV.A.1, both versions).
 //!
-//! A header is read in three steps: [`ObjectHeaderPrefix::decode`] tells from the first few bytes how long the first chunk is;
-//! [`ObjectHeaderPrefix::first_chunk`] splits it into [`RawMessage`]s; each continuation message among them names a block
-//! for [`ObjectHeaderPrefix::continuation`]. Only version 2 is written, by [`HeaderSettings`].
+//! A header is read in three steps: [`ObjectHeaderPrefix::decode`] tells from the first few bytes how long the first
+//! chunk is;
+//! [`ObjectHeaderPrefix::first_chunk`] splits it into [`RawMessage`]s; each continuation message among them names a
+//! block for [`ObjectHeaderPrefix::continuation`]. Only version 2 is written, by [`HeaderSettings`].
 
 use std::fmt;
 
@@ -268,7 +269,8 @@ impl ObjectHeaderPrefix {
     /// The most bytes a prefix takes: read this many (or up to the end of the file) to decode any.
     pub const MAX_SIZE: usize = 4 + 1 + 1 + 16 + 4 + 8;
 
-    /// Decodes the prefix of the header at address `at`; `bytes` may hold more or, past the prefix, less than the header.
+    /// Decodes the prefix of the header at address `at`; `bytes` may hold more or, past the prefix, less than the
+    /// header.
     ///
     /// # Errors
     /// The signature or version is unknown, or the bytes end early. The checksum is only looked at with the chunk.
@@ -349,7 +351,8 @@ impl ObjectHeaderPrefix {
         }
     }
 
-    /// Splits the first chunk into messages. `bytes` are those of the whole header, from the prefix on, which lies at `at`.
+    /// Splits the first chunk into messages. `bytes` are those of the whole header, from the prefix on, which lies at
+    /// `at`.
     ///
     /// # Errors
     /// The bytes end early, the checksum is wrong or a message reaches beyond the chunk.
@@ -473,8 +476,8 @@ impl HeaderSettings {
         CONTINUATION_SIGNATURE.len() + messages_size + CHECKSUM_SIZE
     }
 
-    /// A NIL message that takes `size` bytes with its own header: room for messages to come. `None` if there is no message of
-    /// that size: fewer bytes than its header, or more than one body can have.
+    /// A NIL message that takes `size` bytes with its own header: room for messages to come. `None` if there is no
+    /// message of that size: fewer bytes than its header, or more than one body can have.
     #[must_use]
     pub fn filler(&self, size: usize) -> Option<HeaderMessage> {
         let body = size.checked_sub(self.message_header_size()).filter(|body| *body <= HeaderMessage::MAX_BODY)?;

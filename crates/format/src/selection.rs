@@ -1,4 +1,5 @@
-//! Serialized selections: which elements of a dataset, in region references and virtual datasets (specification VIII.A).
+//! Serialized selections: which elements of a dataset, in region references and virtual datasets (specification
+//! VIII.A).
 
 use crate::{Cursor, Put, Result, Why};
 
@@ -129,8 +130,8 @@ impl Selection {
         }
     }
 
-    /// The bytes of the selection, in versions that HDF5 1.10 reads: version 1, or 2 for regular hyperslabs. `None` if those
-    /// cannot hold it: coordinates of points and blocks have 32 bits.
+    /// The bytes of the selection, in versions that HDF5 1.10 reads: version 1, or 2 for regular hyperslabs. `None` if
+    /// those cannot hold it: coordinates of points and blocks have 32 bits.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
         let mut out = Vec::new();

@@ -22,7 +22,8 @@ pub struct Superblock {
     pub extension: Option<Addr>,
     /// The driver information block (versions 0 and 1).
     pub driver_info: Option<Addr>,
-    /// Sizes of version 1 B-trees. Versions 2 and 3 keep other than default values in the extension, which overrides these.
+    /// Sizes of version 1 B-trees. Versions 2 and 3 keep other than default values in the extension, which overrides
+    /// these.
     pub btree_k: BTreeK,
 }
 
@@ -97,8 +98,8 @@ const SCRATCH_PAD: usize = 16;
 impl Superblock {
     /// The first eight bytes, which make a file an HDF5 file.
     pub const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-    /// The most bytes a superblock takes, whatever its version and widths: read this many (or up to the end of the file) to
-    /// decode any.
+    /// The most bytes a superblock takes, whatever its version and widths: read this many (or up to the end of the
+    /// file) to decode any.
     pub const MAX_SIZE: usize = 28 + 4 * 32 + 2 * 32 + 8 + SCRATCH_PAD;
     /// Where the consistency flags lie in versions 2 and 3, from the signature.
     pub const FLAGS_OFFSET: usize = 11;

@@ -32,19 +32,23 @@ compile_error!(
 );
 
 mod file;
+mod host;
 pub mod lease;
 pub mod lock;
 mod memory;
 mod metered;
 pub mod sim;
+mod wake;
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 pub use file::{File, Identity, PathState};
+pub use host::host_name;
 pub use lease::{Lease, LeaseError};
 pub use lock::{Lock, LockError, LockMode, Locking};
 pub use memory::Memory;
+pub use wake::{Wake, Woken};
 pub use metered::{Counts, Metered};
 
 /// Bytes that can be read by position, from any thread.

@@ -17,7 +17,8 @@ pub struct Attribute {
     pub datatype: MaybeShared<Datatype>,
     /// How many elements.
     pub dataspace: MaybeShared<Dataspace>,
-    /// The elements. Exactly as many bytes as they take, if type and dataspace are here; otherwise what the message has left.
+    /// The elements. Exactly as many bytes as they take, if type and dataspace are here; otherwise what the message has
+    /// left.
     pub data: Vec<u8>,
 }
 

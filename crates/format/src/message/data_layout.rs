@@ -1,7 +1,7 @@
 //! The data layout message: where the raw data of a dataset are (specification IV.A.2.i, versions 1 to 5).
 //!
-//! Version 5 came with HDF5 2.0 and is not in the specification's text yet. It has the fields of version 4; chunks may be larger
-//! than 4 GiB, and the index stores the size of a filtered chunk in as many bytes as any length.
+//! Version 5 came with HDF5 2.0 and is not in the specification's text yet. It has the fields of version 4; chunks may
+//! be larger than 4 GiB, and the index stores the size of a filtered chunk in as many bytes as any length.
 
 use crate::{Addr, Cursor, Put, Result, Why, Widths};
 
@@ -186,7 +186,8 @@ impl DataLayout {
     /// The message body, in the lowest of versions 3, 4 and 5 that has what it says.
     ///
     /// # Panics
-    /// Compact data of more than 65535 bytes, or a version 1 B-tree over chunks of 4 GiB and more: the caller's mistake.
+    /// Compact data of more than 65535 bytes, or a version 1 B-tree over chunks of 4 GiB and more: the caller's
+    /// mistake.
     #[must_use]
     pub fn encode(&self, widths: Widths) -> Vec<u8> {
         let mut out = Vec::new();

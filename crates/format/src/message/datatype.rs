@@ -1,7 +1,8 @@
 //! The datatype message: what an element is (specification IV.A.2.d, versions 1 to 5).
 //!
-//! Version 5 and its class 11, complex numbers, came with HDF5 2.0 and are not in the specification's text yet. A datatype is
-//! written in the lowest version that can carry it, but compound types and enumerations in version 3, which packs them.
+//! Version 5 and its class 11, complex numbers, came with HDF5 2.0 and are not in the specification's text yet. A
+//! datatype is written in the lowest version that can carry it, but compound types and enumerations in version 3, which
+//! packs them.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What a file driver needs to open a file: the driver info message of the superblock extension (specification IV.A.2.u) and
-//! the driver information block of old superblocks (II.B), which hold the same.
+//! What a file driver needs to open a file: the driver info message of the superblock extension (specification
+//! IV.A.2.u) and the driver information block of old superblocks (II.B), which hold the same.
 
 use super::read_version;
 use super::text::Name;

@@ -28,7 +28,8 @@ pub enum FileSpaceStrategy {
     None,
 }
 
-/// Where the free-space managers are: one per kind of data, as the specification lists them, `None` while there is none.
+/// Where the free-space managers are: one per kind of data, as the specification lists them, `None` while there is
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FreeSpaceManagers {
     /// Those for sections smaller than a page, or of any size in version 0.

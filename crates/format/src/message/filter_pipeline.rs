@@ -1,4 +1,5 @@
-//! The filter pipeline message: what chunks go through on their way to the file (specification IV.A.2.l, versions 1 and 2).
+//! The filter pipeline message: what chunks go through on their way to the file (specification IV.A.2.l, versions 1 and
+//! 2).
 
 use super::text::Name;
 use crate::{Cursor, Put, Result, Why};

@@ -117,7 +117,8 @@ impl Link {
     /// The message body.
     ///
     /// # Panics
-    /// A soft, external or user-defined value is longer than the 65535 bytes its length field can say: the caller's mistake.
+    /// A soft, external or user-defined value is longer than the 65535 bytes its length field can say: the caller's
+    /// mistake.
     #[must_use]
     pub fn encode(&self, widths: Widths) -> Vec<u8> {
         let name = self.name.as_bytes();

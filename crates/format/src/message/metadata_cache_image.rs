@@ -3,8 +3,8 @@
 use super::read_version;
 use crate::{Addr, Cursor, Put, Result, Widths};
 
-/// A block with a copy of libhdf5's metadata cache, written at close to be loaded at open. Where there is one, the file's own
-/// metadata may be older than it.
+/// A block with a copy of libhdf5's metadata cache, written at close to be loaded at open. Where there is one, the
+/// file's own metadata may be older than it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetadataCacheImage {
     /// Where it is; `None` if there is none.

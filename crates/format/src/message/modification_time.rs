@@ -19,7 +19,8 @@ impl ModificationTime {
         cursor.u32("seconds after UNIX epoch").map(Self)
     }
 
-    /// Decodes the body, at address `at`, of an old modification time message (type 0x000e): fourteen digits of a date in UTC.
+    /// Decodes the body, at address `at`, of an old modification time message (type 0x000e): fourteen digits of a date
+    /// in UTC.
     ///
     /// # Errors
     /// No date, a date before 1970 or after 2106, or bytes that end early.

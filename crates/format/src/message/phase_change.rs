@@ -1,4 +1,5 @@
-//! When links or attributes move between compact and dense storage, and how dense storage is found. Shared by several messages.
+//! When links or attributes move between compact and dense storage, and how dense storage is found. Shared by several
+//! messages.
 
 use crate::{Addr, Cursor, Put, Result, Widths};
 
