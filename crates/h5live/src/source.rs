@@ -45,6 +45,16 @@ impl Source {
         self.base
     }
 
+    /// Whether what looks torn is read again: others may write to the file.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.patience != Patience::NONE
+    }
+
+    /// How long what looks torn is read again.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
     /// The storage beneath.
     pub(crate) fn storage(&self) -> &Arc<dyn ReadAt> {
         &self.storage
@@ -69,6 +79,13 @@ impl Source {
     pub(crate) fn bytes_up_to(&self, what: &'static str, addr: Addr, len: u64) -> Result<Vec<u8>> {
         let left = self.size()?.saturating_sub(addr.0);
         self.bytes(what, addr, len.min(left))
+    }
+
+    /// Like [`Source::bytes`], into a buffer that is used again and again: it is made as long as needed.
+    pub(crate) fn bytes_into(&self, what: &'static str, addr: Addr, len: u64, buf: &mut Vec<u8>) -> Result<()> {
+        self.require(what, addr, len)?;
+        buf.resize(len as usize, 0);
+        self.read_into(what, addr, buf)
     }
 
     /// Fills `buf` from `addr`.

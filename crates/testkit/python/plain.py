@@ -41,7 +41,8 @@ def floating(size, order="le"):
 
 
 def enum(base, members):
-    return {"class": "enum", "base": base, "members": members}
+    """Members are sorted by name: their order in a file means nothing."""
+    return {"class": "enum", "base": base, "members": sorted(members)}
 
 
 def boolean():
@@ -135,9 +136,9 @@ def type_id(kind):
             made.set_strpad(next(code for code, name in PADDINGS.items() if name == padding))
             made.set_cset(next(code for code, name in CHARSETS.items() if name == kind["charset"]))
             return made
-        case {"class": "opaque"}:
+        case {"class": "opaque", "tag": tag} if tag:
             made = h5t.create(h5t.OPAQUE, kind["size"])
-            made.set_tag(kind["tag"].encode())
+            made.set_tag(tag.encode())
             return made
         case _:
             return h5t.py_create(numpy_dtype(kind), logical=True)
@@ -255,7 +256,8 @@ def to_numpy(kind, values, shape, file):
     """An array of plain values, ready to be written to `file` (which references are looked up in)."""
     dtype = numpy_dtype(kind)
     base, dims = (dtype.base, dtype.shape) if kind["class"] == "array" else (dtype, ())
-    made = np.empty((len(values), *dims), dtype=base)
+    # Zeros, so that the bytes between the fields of a compound are known.
+    made = np.zeros((len(values), *dims), dtype=base)
     if kind["class"] in ("integer", "enum"):
         made[:] = values
     else:
@@ -322,6 +324,9 @@ def element_from_numpy(kind, value, file):
         case "complex":
             return [plain_float(value.real), plain_float(value.imag)]
         case "vlen":
+            if "order" in kind["base"]:
+                # h5py returns the bytes of the file and calls them native.
+                value = np.frombuffer(value.tobytes(), numpy_dtype(kind["base"]))
             return [element_from_numpy(kind["base"], item, file) for item in value]
         case "reference":
             return h5r.get_name(value, file.id).decode() if value else None

@@ -352,7 +352,7 @@ impl ChunkStore {
     /// Prepares for an extent that grows without being written: what it will show for the first time reads as the fill
     /// value. Chunks that are not stored do so by themselves.
     pub(crate) fn expose(&mut self, writer: &mut Writer, before: &[u64], dims: &[u64]) -> Result<()> {
-        let fill_chunk = || self.fill.repeat((self.grid.chunk_bytes / self.element_size) as usize);
+        let fill_chunk = self.fill.repeat((self.grid.chunk_bytes / self.element_size) as usize);
         let mut filled = Vec::new();
         let mut edges = Vec::new();
         self.index.each(&writer.source(), &self.grid, dims, |scaled, chunk| {
@@ -365,24 +365,23 @@ impl ChunkStore {
         })?;
         for chunk in filled {
             // Only settled chunks are stored beyond the extent, and they are stored unfiltered.
-            writer.raw(chunk.addr, &fill_chunk())?;
+            writer.raw(chunk.addr, &fill_chunk)?;
         }
         for scaled in edges {
             let (addr, _) = self.plain_chunk(writer, &scaled, true)?;
-            let mut bytes = writer.source().bytes("chunk", addr, self.grid.chunk_bytes)?;
+            let bytes = writer.source().bytes("chunk", addr, self.grid.chunk_bytes)?;
             let spans = self.spans(&scaled);
             let inside: Vec<Slab> = spans
                 .iter()
                 .zip(before)
                 .map(|(span, dim)| Slab::range(span.start..span.end.min(*dim)))
                 .collect();
-            let mut clean = fill_chunk();
+            let mut clean = fill_chunk.clone();
             runs(&inside, &spans, |run| {
                 let range = (run.in_box * self.element_size) as usize..((run.in_box + run.len) * self.element_size) as usize;
                 clean[range.clone()].copy_from_slice(&bytes[range]);
             });
-            std::mem::swap(&mut bytes, &mut clean);
-            writer.raw(addr, &bytes)?;
+            writer.raw(addr, &clean)?;
         }
         self.stale = false;
         Ok(())

@@ -1,7 +1,9 @@
 //! A dataset as its writer sees it: where its extent and its elements are written.
 
+use h5live_filter::Registry;
+use h5live_format::Addr;
 use h5live_format::message::{DataLayout, Dataspace, Datatype, Fill, FillValue, FilterPipeline};
-use h5live_format::{Addr, MessageFlags, MessageType};
+use h5live_format::object_header::{MessageFlags, MessageType};
 
 use super::layer::LiveBlock;
 use super::writer::Writer;
@@ -11,7 +13,9 @@ use crate::chunk::runs::runs;
 use crate::chunk::store::{ChunkStore, Parts, Seal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::header::{Chunk, Message, ObjectHeader};
+use crate::object::shared::SharedMessages;
 use crate::selection::{Selection, Slab, elements};
+use crate::source::Source;
 
 /// A dataset that is being written.
 #[derive(Debug)]
@@ -76,8 +80,7 @@ impl WrittenDataset {
         };
         let space = message(MessageType::DATASPACE)?;
         let dataspace = Dataspace::decode(&space.body, header.body_addr(space).0, widths)?;
-        let datatype = crate::object::shared::datatype(&source, &header, message(MessageType::DATATYPE)?)?;
-        let element_size = u64::from(datatype.size());
+        let element_size = element_size(&source, &header, message(MessageType::DATATYPE)?)?;
         let fill = fill_of(&header, element_size)?;
         let dims = dataspace.dims().to_vec();
         let max = match &dataspace {
@@ -270,6 +273,14 @@ impl WrittenDataset {
         Ok(())
     }
 
+    /// Plans what was entered in the index.
+    pub(crate) fn complete_index(&mut self, writer: &mut Writer) -> Result<()> {
+        match &mut self.storage {
+            Storage::Chunked(store) => store.index_mut().settle(writer),
+            Storage::Compact { .. } | Storage::Contiguous { .. } => Ok(()),
+        }
+    }
+
     /// Completes what is planned, before a publication.
     pub(crate) fn settle(&mut self, writer: &mut Writer, which: Seal) -> Result<()> {
         self.tidy(writer)?;
@@ -352,8 +363,15 @@ fn fill_of(header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
 
 fn pipeline_of(header: &ObjectHeader) -> Result<Option<h5live_filter::Pipeline>> {
     let Some(message) = header.find(MessageType::FILTER_PIPELINE) else { return Ok(None) };
-    let pipeline = FilterPipeline::decode(&message.body, header.body_addr(message).0)?;
-    crate::chunk::pipeline(&pipeline).map(Some)
+    let filters = FilterPipeline::decode(&message.body, header.body_addr(message).0)?;
+    let pipeline = crate::dataset::pipeline(&filters, &Registry::default())?;
+    Ok((!pipeline.is_empty()).then_some(pipeline))
+}
+
+fn element_size(source: &Source, header: &ObjectHeader, message: &Message) -> Result<u64> {
+    let shared = SharedMessages::default();
+    let body = shared.body(source, &Registry::default(), header, message)?;
+    Ok(Datatype::decode(&body.bytes, body.at)?.size().into())
 }
 
 fn extent_place(header: &ObjectHeader, space: &Message, width: usize) -> ExtentPlace {

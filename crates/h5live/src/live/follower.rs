@@ -5,7 +5,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use h5live_format::{Addr, ConsistencyFlags, Superblock};
+use h5live_format::Addr;
+use h5live_format::superblock::{ConsistencyFlags, Superblock};
 use h5live_storage::{Lease, LeaseError, ReadAt};
 
 use super::trailer::{self, FOOTER, Trailer, Writer};
@@ -82,6 +83,16 @@ impl Follower {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// The file that is followed, unless it is no file.
+    pub(crate) fn file(&self) -> Option<&h5live_storage::File> {
+        self.file.as_ref()
+    }
+
+    /// The trailer seen last.
+    pub(crate) fn last(&self) -> Option<Arc<Trailer>> {
+        self.lock().last.clone()
     }
 
     /// Who writes the file, and whether that process lives.

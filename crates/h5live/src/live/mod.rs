@@ -3,6 +3,7 @@
 pub(crate) mod dataset;
 pub(crate) mod follower;
 pub(crate) mod layer;
+pub(crate) mod session;
 pub(crate) mod space;
 pub(crate) mod stage;
 pub(crate) mod trailer;

@@ -79,10 +79,22 @@ impl Stage {
         blocks.fresh_bytes += image.len();
         blocks.by_addr.insert(addr.0, Block { image, from: 0, layer: Layer::Fresh });
         if blocks.fresh_bytes > HELD {
-            self.write_layer(&blocks, Layer::Fresh)?;
-            blocks.by_addr.retain(|_, block| block.layer != Layer::Fresh);
-            blocks.fresh_bytes = 0;
+            self.spill(&mut blocks, &[Layer::Fresh])?;
         }
+        Ok(())
+    }
+
+    /// Writes what is fresh, and the end-of-file that covers it, ahead of the rest.
+    pub(crate) fn flush_fresh(&self) -> Result<()> {
+        self.spill(&mut self.write_blocks(), &[Layer::Fresh, Layer::EndOfFile])
+    }
+
+    fn spill(&self, blocks: &mut Blocks, layers: &[Layer]) -> Result<()> {
+        for layer in layers {
+            self.write_layer(blocks, *layer)?;
+        }
+        blocks.by_addr.retain(|_, block| !layers.contains(&block.layer));
+        blocks.fresh_bytes = 0;
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use h5live_format::{Addr, Superblock, SuperblockVersion, Widths};
+use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion};
+use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, Storage};
 
 use super::layer::LiveBlock;
@@ -57,6 +58,36 @@ impl Writer {
         Self { stage, source, space, superblock, live: None, superseded: 0, structure_changed: false }
     }
 
+    /// Takes the root group into the superblock of a file that is being created.
+    pub(crate) fn adopt_superblock(&mut self, superblock: Superblock) -> Result<()> {
+        self.stage.fresh(Addr(0), superblock.encode())?;
+        self.superblock = superblock;
+        Ok(())
+    }
+
+    /// Takes over from a writer that died: `next` ends where the space begins that it can have named. Only then is the
+    /// rest cut off, so that a reader never finds the file shorter than its superblock says.
+    pub(crate) fn take_over(&mut self, next: Superblock) -> Result<()> {
+        let end = next.end_of_file;
+        self.space = Space::new(self.base(), end - self.base());
+        self.stage.handed_out(self.space.used());
+        let storage = self.stage.storage().clone();
+        let failed = |source| Error::io("take the file over from a writer that died", source);
+        if storage.size().map_err(failed)? < end {
+            storage.set_len(end).map_err(failed)?;
+        }
+        self.show_superblock(next)?;
+        self.stage.publish(Barrier::Visible)?;
+        storage.set_len(end).map_err(failed)
+    }
+
+    /// Writes all fresh blocks now, because something that readers can already reach is about to name them.
+    pub(crate) fn flush_fresh(&mut self) -> Result<()> {
+        self.lead()?;
+        self.raise_bound()?;
+        self.stage.flush_fresh()
+    }
+
     /// Reads the file as it will be after the publication.
     pub(crate) fn source(&self) -> Source {
         self.source.clone()
@@ -64,6 +95,16 @@ impl Writer {
 
     pub(crate) fn widths(&self) -> Widths {
         self.superblock.widths
+    }
+
+    /// The superblock as planned.
+    pub(crate) fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// Who writes, while readers may look.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.live.as_ref().map(|session| &session.trailer.writer)
     }
 
     /// The file offset of address 0.
@@ -241,6 +282,11 @@ impl Writer {
             extents: BTreeMap::new(),
         };
         self.live = Some(Session { trailer, region: 0, changed: BTreeMap::new() });
+        if strict {
+            let mut next = self.superblock.clone();
+            next.flags = ConsistencyFlags::WRITE | ConsistencyFlags::SWMR_WRITE;
+            self.show_superblock(next)?;
+        }
         self.move_trailer()?;
         self.raise_bound()?;
         self.lead()?;
@@ -251,7 +297,12 @@ impl Writer {
     pub(crate) fn close(&mut self, barrier: Barrier) -> Result<()> {
         self.publish(barrier)?;
         let end = self.base() + self.space.used();
-        self.show_end_of_file(end)?;
+        let mut next = self.superblock.clone();
+        next.end_of_file = end;
+        next.flags = ConsistencyFlags::NONE;
+        if next != self.superblock {
+            self.show_superblock(next)?;
+        }
         self.stage.publish(barrier)?;
         // Only now: a reader that finds the file shorter than the superblock says calls it truncated.
         self.live = None;

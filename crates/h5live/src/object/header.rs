@@ -1,7 +1,8 @@
 //! An object header as a whole: all its chunks read, each message with the place it has.
 
 use h5live_format::message::Continuation;
-use h5live_format::{Addr, HeaderSettings, MessageFlags, MessageType, ObjectHeaderPrefix};
+use h5live_format::Addr;
+use h5live_format::object_header::{HeaderChunk, HeaderSettings, MessageFlags, MessageType, ObjectHeaderPrefix};
 
 use crate::error::{Error, Result};
 use crate::source::Source;
@@ -103,7 +104,7 @@ impl ObjectHeader {
     /// Adds the messages of the chunk read last.
     fn take(
         &mut self,
-        chunk: &h5live_format::HeaderChunk<'_>,
+        chunk: &HeaderChunk<'_>,
         source: &Source,
         waiting: &mut Vec<Chunk>,
     ) -> Result<()> {

@@ -298,7 +298,11 @@ impl ExtensibleArray {
 
     fn new_data_block(&self, writer: &mut Writer, step: &Step, data_block: u64) -> Result<Addr> {
         let addr = writer.reserve(self.geometry.data_block_size(step), Placement::InPage)?;
-        let block = DataBlock::empty(self.at, &self.geometry, step, data_block);
+        let block = DataBlock {
+            header: self.at,
+            block_offset: self.geometry.block_offset(step, data_block),
+            elements: vec![None; step.data_block_elements as usize],
+        };
         writer.fresh(addr, block.encode(&self.geometry))?;
         Ok(addr)
     }
@@ -335,11 +339,12 @@ impl ExtensibleArray {
                 None => self.new_data_block(writer, step, data_block)?,
                 Some(pages) => {
                     let addr = writer.reserve(block_size, Placement::Anywhere)?;
-                    let mut bytes = self.geometry.encode_paged_prefix(self.at, step, data_block);
+                    let block_offset = self.geometry.block_offset(step, data_block);
+                    let mut bytes = PagedPrefix { header: self.at, block_offset }.encode(&self.geometry);
                     for page in 0..pages {
                         let at = Addr(addr.0 + self.geometry.page_at(page));
-                        let settled = self.settled_page(writer, grid, at)?;
-                        bytes.extend_from_slice(&self.geometry.encode_page(&settled));
+                        let elements = self.settled_page(writer, grid, at)?;
+                        bytes.extend_from_slice(&Page { elements }.encode(&self.geometry));
                         super_block.pages.set(self.geometry.super_block_page_bit(step, data_block, page));
                     }
                     debug_assert_eq!(bytes.len() as u64, block_size);

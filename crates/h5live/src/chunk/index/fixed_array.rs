@@ -5,7 +5,7 @@
 //! overwritten later are settled as in an extensible array.
 
 use h5live_format::fixed_array::{DataBlock, Geometry, Header, Page, PagedPrefix, Place};
-use h5live_format::array_element::{ElementForm, StoredChunk};
+use h5live_format::array_element::{ElementForm, PageBitmap, StoredChunk};
 use h5live_format::Addr;
 
 use super::settle::{ArraySlot, settled};
@@ -124,7 +124,8 @@ impl FixedArray {
         let size = geometry.data_block_size();
         let block = if geometry.pages().is_none() {
             let block = writer.reserve(size, Placement::InPage)?;
-            writer.fresh(block, DataBlock::empty(at, &geometry).encode(&geometry))?;
+            let elements = vec![None; elements as usize];
+            writer.fresh(block, DataBlock { header: at, elements }.encode(&geometry))?;
             block
         } else {
             // What lies before the first array page will change, so it must start where it fits into a page of the file.
@@ -132,7 +133,8 @@ impl FixedArray {
             let start = writer.base() + room.0;
             let fits = !crosses_page(start, geometry.paged_prefix_size());
             let block = if fits { room } else { Addr(start.next_multiple_of(PAGE) - writer.base()) };
-            writer.fresh(block, PagedPrefix::empty(at, &geometry).encode(&geometry))?;
+            let pages = PageBitmap::empty(geometry.bitmap_size() as usize);
+            writer.fresh(block, PagedPrefix { header: at, pages }.encode(&geometry))?;
             block
         };
         let header = Header {

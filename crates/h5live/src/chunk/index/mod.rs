@@ -147,6 +147,14 @@ impl Index {
         }
     }
 
+    /// Whether chunks can be entered in an index of this kind.
+    pub(crate) fn can_be_written(&self) -> bool {
+        match self {
+            Self::Absent | Self::BTreeV1(_) => false,
+            Self::Single(_) | Self::Implicit(_) | Self::Fixed(_) | Self::Extensible(_) | Self::Tree(_) => true,
+        }
+    }
+
     /// Completes what was entered: to be called before a publication.
     pub(crate) fn settle(&mut self, writer: &mut Writer) -> Result<()> {
         if let Self::Tree(tree) = self {

@@ -1,0 +1,476 @@
+//! Creating datasets.
+
+use h5live_filter::FilterId;
+use h5live_format::array_element::{ElementForm, filtered_size_width};
+use h5live_format::message::{
+    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, ExtensibleArrayParameters,
+    Fill, FillTime, FillValue, Filter, FilterPipeline, FilteredChunk,
+};
+use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageFlags, MessageType};
+use h5live_format::{Addr, Widths};
+
+use crate::chunk::grid::Grid;
+use crate::chunk::index::btree_v2::ChunkTree;
+use crate::chunk::index::extensible_array::ExtensibleArray;
+use crate::chunk::index::fixed_array::FixedArray;
+use crate::dataset::Dataset;
+use crate::element::Element;
+use crate::error::{Error, ErrorKind, Result};
+use crate::group::Group;
+use crate::live::space::Placement;
+use crate::live::writer::Writer;
+use crate::object::header::ObjectHeader;
+use crate::object::header_edit::HeaderBuilder;
+use crate::selection::elements;
+
+/// The largest chunk libhdf5 1.10 reads: its size is kept in 32 bits.
+const MOST_CHUNK_BYTES: u64 = u32::MAX as u64;
+/// What a chunk chosen here aims at, in bytes.
+const AUTO_CHUNK_BYTES: u64 = 1 << 20;
+/// Raw data that fit into an object header's message, with what stands around them.
+const MOST_COMPACT_BYTES: u64 = 65_000;
+/// Room left in a new dataset's header for a small attribute.
+const HEADER_ROOM: usize = 48;
+
+/// What a dataset will be; made by [`Group::new_dataset`] or [`crate::File::new_dataset`], ended by
+/// [`DatasetBuilder::create`].
+///
+/// ```no_run
+/// # fn main() -> h5live::Result<()> {
+/// let file = h5live::File::create("run.h5")?;
+/// let signal = file
+///     .new_dataset::<f64>("entry/signal")
+///     .shape([0, 512])
+///     .resizable([None, Some(512)])
+///     .shuffle()
+///     .gzip(4)
+///     .create()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is created before `create`"]
+pub struct DatasetBuilder {
+    group: Group,
+    path: String,
+    datatype: Datatype,
+    shape: Shape,
+    max: Option<Vec<Option<u64>>>,
+    storage: Storage,
+    filters: Vec<Filter>,
+    fill: Fill,
+    fill_time: FillTime,
+    attribute_order: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    Null,
+    Scalar,
+    Simple(Vec<u64>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Storage {
+    /// Contiguous, or chunked where something asks for it.
+    Auto,
+    Compact,
+    Contiguous,
+    /// All chunks allocated at once, in a row.
+    Early(Vec<u64>),
+    Chunked(Vec<u64>),
+}
+
+impl DatasetBuilder {
+    pub(crate) fn new(group: Group, path: &str, datatype: Datatype) -> Self {
+        Self {
+            group,
+            path: path.to_owned(),
+            datatype,
+            shape: Shape::Scalar,
+            max: None,
+            storage: Storage::Auto,
+            filters: Vec::new(),
+            fill: Fill::Default,
+            fill_time: FillTime::IfSet,
+            attribute_order: false,
+        }
+    }
+
+    /// The shape it starts with; without this it is a scalar.
+    pub fn shape(mut self, shape: impl IntoIterator<Item = u64>) -> Self {
+        let dims: Vec<u64> = shape.into_iter().collect();
+        self.shape = if dims.is_empty() { Shape::Scalar } else { Shape::Simple(dims) };
+        self
+    }
+
+    /// No element at all: a null dataspace.
+    pub fn null(mut self) -> Self {
+        self.shape = Shape::Null;
+        self
+    }
+
+    /// How far each axis may grow; `None` without limit. Makes the dataset chunked.
+    pub fn resizable(mut self, max: impl IntoIterator<Item = Option<u64>>) -> Self {
+        self.max = Some(max.into_iter().collect());
+        self
+    }
+
+    /// Lets the first axis grow without limit. Makes the dataset chunked.
+    pub fn unlimited(mut self) -> Self {
+        if let Shape::Simple(dims) = &self.shape {
+            let rest = dims.iter().skip(1).map(|dim| Some(*dim));
+            self.max = Some(std::iter::once(None).chain(rest).collect());
+        }
+        self
+    }
+
+    /// The shape of its chunks; otherwise one is chosen where chunks are needed.
+    pub fn chunks(mut self, chunk: impl IntoIterator<Item = u64>) -> Self {
+        self.storage = Storage::Chunked(chunk.into_iter().collect());
+        self
+    }
+
+    /// Chunks of this shape, all allocated now and side by side, found without an index. Only for datasets that cannot grow
+    /// and have no filters.
+    pub fn chunks_allocated_early(mut self, chunk: impl IntoIterator<Item = u64>) -> Self {
+        self.storage = Storage::Early(chunk.into_iter().collect());
+        self
+    }
+
+    /// Keeps the elements in the object header: for a few small ones.
+    pub fn compact(mut self) -> Self {
+        self.storage = Storage::Compact;
+        self
+    }
+
+    /// Keeps the elements in one piece, which is the default for datasets that cannot grow and have no filters.
+    pub fn contiguous(mut self) -> Self {
+        self.storage = Storage::Contiguous;
+        self
+    }
+
+    /// Compresses chunks with deflate, at a level from 0 to 9.
+    pub fn gzip(self, level: u32) -> Self {
+        self.optional_filter(FilterId::DEFLATE, &[level.min(9)])
+    }
+
+    /// Compresses chunks with LZF, as h5py does.
+    pub fn lzf(self) -> Self {
+        // The values of h5py's own filter: its version, that of LZF, and (set at creation) the bytes of a chunk.
+        self.optional_filter(FilterId::LZF, &[4, 0x0105, 0])
+    }
+
+    /// Puts bytes of equal significance side by side, which helps the compression that follows.
+    pub fn shuffle(self) -> Self {
+        let size = self.datatype.size();
+        self.optional_filter(FilterId::SHUFFLE, &[size])
+    }
+
+    /// Adds a checksum to each chunk.
+    pub fn fletcher32(self) -> Self {
+        self.filter(FilterId::FLETCHER32, &[])
+    }
+
+    /// Adds a filter, with the client values its documentation gives. A chunk it fails on is an error.
+    pub fn filter(mut self, id: FilterId, values: &[u32]) -> Self {
+        self.filters.push(Filter::new(h5live_format::message::FilterId(id.0), values));
+        self
+    }
+
+    /// Adds a filter that is skipped for chunks it fails on.
+    pub fn optional_filter(self, id: FilterId, values: &[u32]) -> Self {
+        let mut this = self.filter(id, values);
+        if let Some(filter) = this.filters.last_mut() {
+            filter.optional = true;
+            filter.name = (id == FilterId::LZF).then(|| "lzf".into());
+        }
+        this
+    }
+
+    /// What elements read as that nobody wrote.
+    ///
+    /// # Errors
+    /// `value` cannot be of the dataset's type.
+    pub fn fill_value<T: Element>(mut self, value: &T) -> Result<Self> {
+        self.fill = Fill::Value(T::to_file(std::slice::from_ref(value), &self.datatype)?);
+        Ok(self)
+    }
+
+    /// The fill value as the bytes of one element of the dataset's type.
+    pub fn fill_bytes(mut self, bytes: &[u8]) -> Self {
+        self.fill = Fill::Value(bytes.to_vec());
+        self
+    }
+
+    /// No fill value: what nobody wrote reads as anything (here, as zeros).
+    pub fn no_fill_value(mut self) -> Self {
+        self.fill = Fill::Undefined;
+        self.fill_time = FillTime::Never;
+        self
+    }
+
+    /// Remembers the order in which attributes are created.
+    pub fn track_attribute_order(mut self) -> Self {
+        self.attribute_order = true;
+        self
+    }
+
+    /// Creates the dataset, and the groups on the way to it that are missing.
+    ///
+    /// # Errors
+    /// The file is open for reading, the name is taken, or shape, chunks, filters and type do not go together.
+    pub fn create(self) -> Result<Dataset> {
+        let file = self.group.file.clone();
+        let (group, name) = self.group.make_way(&self.path)?;
+        let path = group.child_path(&name);
+        let place = |error: Error| file.inner.locate(error.at_object(&path));
+        let addr = (|| {
+            let mut session = file.session()?;
+            session.refuse_taken(&group, &name)?;
+            let addr = self.plan(&mut session.writer)?;
+            session.link_hard(&group, &name, addr)?;
+            session.open_dataset(addr, true)?;
+            Ok(addr)
+        })()
+        .map_err(place)?;
+        let header = ObjectHeader::read(&file.inner.source, addr).map_err(place)?;
+        Dataset::open(file.clone(), path.clone(), &header).map_err(place)
+    }
+
+    /// Plans the dataset and returns the address of its object header.
+    fn plan(&self, writer: &mut Writer) -> Result<Addr> {
+        let widths = writer.widths();
+        let element_size = u64::from(self.datatype.size());
+        if let Fill::Value(bytes) = &self.fill
+            && bytes.len() as u64 != element_size
+        {
+            let asked = format!("a fill value of {} bytes", bytes.len());
+            return Err(Error::new(ErrorKind::Type { stored: self.datatype.to_string(), asked }));
+        }
+        let dataspace = self.dataspace()?;
+        let dims = dataspace.dims().to_vec();
+        let max = match &dataspace {
+            Dataspace::Simple { max: Some(max), .. } => max.clone(),
+            _ => dims.iter().map(|dim| Some(*dim)).collect(),
+        };
+        let (layout, allocation) = self.layout(writer, &dims, &max)?;
+        let fill = FillValue { allocation, write: self.fill_time, value: self.fill.clone() };
+        let constant = MessageFlags::CONSTANT;
+        let order = if self.attribute_order { AttributeOrder::Indexed } else { AttributeOrder::Untracked };
+        let mut header = HeaderBuilder::new(HeaderSettings { attribute_order: order, ..HeaderSettings::default() })
+            .message(MessageType::DATATYPE, constant, self.datatype.encode())
+            .message(MessageType::FILL_VALUE, constant, fill.encode())
+            .message(MessageType::DATA_LAYOUT, MessageFlags::NONE, layout.encode(widths));
+        if !self.filters.is_empty() {
+            let pipeline = FilterPipeline { filters: self.settled_filters(&layout) };
+            header = header.message(MessageType::FILTER_PIPELINE, constant, pipeline.encode());
+        }
+        header
+            .changing(MessageType::DATASPACE, MessageFlags::NONE, dataspace.encode(widths))
+            .room(HEADER_ROOM)
+            .place(writer)
+    }
+
+    fn dataspace(&self) -> Result<Dataspace> {
+        let wrong = |given: &[u64], why: String| Error::new(ErrorKind::Shape { given: given.to_vec(), why });
+        match (&self.shape, &self.max) {
+            (Shape::Null, None) => Ok(Dataspace::Null),
+            (Shape::Scalar, None) => Ok(Dataspace::Scalar),
+            (Shape::Null | Shape::Scalar, Some(_)) => {
+                Err(wrong(&[], "a scalar or null dataspace cannot grow; give it a shape".to_owned()))
+            }
+            (Shape::Simple(dims), max) => {
+                if dims.len() > Dataspace::MAX_RANK {
+                    return Err(wrong(dims, format!("more than {} axes", Dataspace::MAX_RANK)));
+                }
+                if let Some(max) = max {
+                    if max.len() != dims.len() {
+                        return Err(wrong(dims, format!("{} maximum sizes for {} axes", max.len(), dims.len())));
+                    }
+                    if let Some(axis) = (0..dims.len()).find(|axis| max[*axis].is_some_and(|max| max < dims[*axis])) {
+                        return Err(wrong(dims, format!("axis {axis} is larger than its maximum")));
+                    }
+                }
+                Ok(Dataspace::Simple { dims: dims.clone(), max: max.clone() })
+            }
+        }
+    }
+
+    fn layout(
+        &self,
+        writer: &mut Writer,
+        dims: &[u64],
+        max: &[Option<u64>],
+    ) -> Result<(DataLayout, AllocationTime)> {
+        let wrong = |why: String| Error::new(ErrorKind::Shape { given: dims.to_vec(), why });
+        let element_size = u64::from(self.datatype.size());
+        let count = if self.shape == Shape::Null { Some(0) } else { elements(dims) };
+        let bytes = count.and_then(|count| count.checked_mul(element_size));
+        let can_grow = max.iter().zip(dims).any(|(max, dim)| *max != Some(*dim));
+        let needs_chunks = can_grow || !self.filters.is_empty();
+        match &self.storage {
+            Storage::Compact | Storage::Contiguous | Storage::Auto if !needs_chunks => {
+                let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
+                if self.storage == Storage::Compact {
+                    if bytes > MOST_COMPACT_BYTES {
+                        return Err(wrong(format!("compact storage takes at most {MOST_COMPACT_BYTES} bytes")));
+                    }
+                    let data = self.fill_bytes_or_zeros().repeat(count.unwrap_or(0) as usize);
+                    return Ok((DataLayout::Compact(data), AllocationTime::Early));
+                }
+                let addr = if bytes == 0 { None } else { Some(self.allocate(writer, bytes)?) };
+                Ok((DataLayout::Contiguous { addr, size: Some(bytes) }, AllocationTime::Late))
+            }
+            Storage::Compact | Storage::Contiguous => {
+                Err(wrong("only chunked datasets can grow or have filters".to_owned()))
+            }
+            _ if dims.is_empty() => Err(wrong("a scalar or null dataspace has no chunks".to_owned())),
+            Storage::Auto => self.chunked(writer, dims, max, &auto_chunk(dims, max, element_size), false),
+            Storage::Early(chunk) if needs_chunks => {
+                let _ = chunk;
+                Err(wrong("chunks allocated early are for datasets that cannot grow and have no filters".to_owned()))
+            }
+            Storage::Early(chunk) => self.chunked(writer, dims, max, chunk, true),
+            Storage::Chunked(chunk) => self.chunked(writer, dims, max, chunk, false),
+        }
+    }
+
+    fn chunked(
+        &self,
+        writer: &mut Writer,
+        dims: &[u64],
+        max: &[Option<u64>],
+        chunk: &[u64],
+        early: bool,
+    ) -> Result<(DataLayout, AllocationTime)> {
+        let wrong = |why: String| Error::new(ErrorKind::Shape { given: chunk.to_vec(), why });
+        let element_size = u64::from(self.datatype.size());
+        if chunk.len() != dims.len() {
+            return Err(wrong(format!("chunks have {} axes and the dataset {}", chunk.len(), dims.len())));
+        }
+        if chunk.contains(&0) {
+            return Err(wrong("a chunk has no elements".to_owned()));
+        }
+        if let Some(axis) = (0..dims.len()).find(|axis| max[*axis].is_some_and(|max| chunk[*axis] > max.max(1))) {
+            return Err(wrong(format!("axis {axis} of a chunk is larger than that of the dataset can be")));
+        }
+        let chunk_bytes = elements(chunk).and_then(|count| count.checked_mul(element_size));
+        if chunk_bytes.is_none_or(|bytes| bytes > MOST_CHUNK_BYTES) {
+            return Err(wrong("a chunk has 4 GiB or more; HDF5 1.10 could not read it".to_owned()));
+        }
+        let grid = Grid::new(chunk.to_vec(), element_size, max);
+        let filtered = !self.filters.is_empty();
+        let widths = writer.widths();
+        let (index, addr, allocation) = match max.iter().filter(|max| max.is_none()).count() {
+            0 if grid.max_count() == Some(1) && max.iter().zip(dims).all(|(max, dim)| *max == Some(*dim)) => {
+                let addr = if filtered { None } else { Some(self.allocate(writer, grid.chunk_bytes)?) };
+                let filtered = filtered.then_some(FilteredChunk { size: 0, filter_mask: 0 });
+                (ChunkIndex::Single { filtered }, addr, AllocationTime::Incremental)
+            }
+            0 if early => {
+                let bytes = grid.max_count().and_then(|count| count.checked_mul(grid.chunk_bytes));
+                let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
+                let addr = if bytes == 0 { None } else { Some(self.allocate(writer, bytes)?) };
+                (ChunkIndex::Implicit, addr, AllocationTime::Early)
+            }
+            0 => {
+                let count = grid.max_count().ok_or_else(|| wrong("more than 2^64 chunks".to_owned()))?;
+                let array = FixedArray::create(writer, form(filtered, widths, &grid), count.max(1))?;
+                let page_bits = array.stored_page_bits();
+                (ChunkIndex::FixedArray { page_bits }, Some(array.at()), AllocationTime::Incremental)
+            }
+            1 => {
+                let array = ExtensibleArray::create(writer, form(filtered, widths, &grid))?;
+                let parameters = ExtensibleArray::parameters(filtered);
+                let parameters = ExtensibleArrayParameters {
+                    max_bits: parameters.max_elements_bits,
+                    index_elements: parameters.index_block_elements,
+                    min_pointers: parameters.super_block_min_pointers,
+                    min_elements: parameters.data_block_min_elements,
+                    page_bits: parameters.page_bits,
+                };
+                (ChunkIndex::ExtensibleArray(parameters), Some(array.at()), AllocationTime::Incremental)
+            }
+            _ => {
+                let tree = ChunkTree::create(writer, form(filtered, widths, &grid), dims.len() as u8)?;
+                let (node_size, split_percent, merge_percent) = tree.shape();
+                let index = ChunkIndex::BTreeV2 { node_size, split_percent, merge_percent };
+                (index, Some(tree.at()), AllocationTime::Incremental)
+            }
+        };
+        let chunked = Chunked {
+            chunk: chunk.to_vec(),
+            element_size: self.datatype.size(),
+            index,
+            addr,
+            plain_edge_chunks: false,
+            chunk_size_field: ChunkSizeField::Fitted,
+        };
+        Ok((DataLayout::Chunked(chunked), allocation))
+    }
+
+    /// Space for raw data, which reads as the fill value.
+    fn allocate(&self, writer: &mut Writer, bytes: u64) -> Result<Addr> {
+        const STEP: u64 = 1 << 20;
+        let addr = writer.reserve(bytes, Placement::Anywhere)?;
+        let fill = self.fill_bytes_or_zeros();
+        if fill.iter().any(|byte| *byte != 0) {
+            let per_step = (STEP / fill.len() as u64).max(1) * fill.len() as u64;
+            let block = fill.repeat((per_step.min(bytes) / fill.len() as u64) as usize);
+            let mut at = 0;
+            while at < bytes {
+                let len = (bytes - at).min(block.len() as u64) as usize;
+                writer.raw(Addr(addr.0 + at), &block[..len])?;
+                at += len as u64;
+            }
+        }
+        Ok(addr)
+    }
+
+    fn fill_bytes_or_zeros(&self) -> Vec<u8> {
+        match &self.fill {
+            Fill::Value(bytes) => bytes.clone(),
+            _ => vec![0; self.datatype.size() as usize],
+        }
+    }
+
+    /// The filters with the values that depend on the chunk.
+    fn settled_filters(&self, layout: &DataLayout) -> Vec<Filter> {
+        let mut filters = self.filters.clone();
+        if let DataLayout::Chunked(chunked) = layout {
+            let bytes = chunked.chunk.iter().product::<u64>() * u64::from(chunked.element_size);
+            for filter in filters.iter_mut().filter(|filter| filter.id.0 == FilterId::LZF.0) {
+                if let Some(last) = filter.client_data.get_mut(2) {
+                    *last = bytes as u32;
+                }
+            }
+        }
+        filters
+    }
+}
+
+fn form(filtered: bool, widths: Widths, grid: &Grid) -> ElementForm {
+    if filtered {
+        ElementForm::filtered_chunks(widths, filtered_size_width(grid.chunk_bytes))
+    } else {
+        ElementForm::chunks(widths, grid.chunk_bytes)
+    }
+}
+
+/// A chunk of about [`AUTO_CHUNK_BYTES`]: whole along the last axes, as many rows as fit along the first.
+fn auto_chunk(dims: &[u64], max: &[Option<u64>], element_size: u64) -> Vec<u64> {
+    let room = (AUTO_CHUNK_BYTES / element_size.max(1)).max(1);
+    let mut chunk = vec![1; dims.len()];
+    let mut taken = 1u64;
+    for axis in (0..dims.len()).rev() {
+        let whole = match max[axis] {
+            Some(max) => max.max(1),
+            // No telling how far it will grow; an axis that already has a size gives a hint.
+            None if axis == 0 => u64::MAX,
+            None => dims[axis].max(64),
+        };
+        chunk[axis] = whole.min((room / taken).max(1));
+        taken = taken.saturating_mul(chunk[axis]);
+    }
+    chunk
+}

@@ -1,0 +1,706 @@
+//! Datasets: what their handles share, what they tell about themselves, and reading.
+
+mod external;
+mod read;
+mod refresh;
+mod virtual_dataset;
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use h5live_filter::{Pipeline, Registry};
+use h5live_format::message::{
+    ChunkIndex, Chunked, DataLayout, Dataspace, Datatype, Fill, FillValue, Filter, FilterPipeline,
+};
+use h5live_format::object_header::MessageType;
+use h5live_format::{Addr, Malformed, Why};
+
+use self::external::ExternalData;
+use self::virtual_dataset::VirtualData;
+use crate::attribute::attribute_methods;
+use crate::chunk::grid::Grid;
+use crate::chunk::index::Index;
+use crate::element::{Element, blank, mismatch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{File, Inner, Role};
+use crate::live::trailer::SessionId;
+use crate::object::header::ObjectHeader;
+use crate::selection::{IntoSelection, Selection, elements};
+use crate::value::{FileHeap, Value};
+
+/// A dataset: an array of elements. Clones, and other handles of the same dataset, share one view of its extent.
+#[derive(Clone)]
+pub struct Dataset {
+    pub(crate) file: File,
+    pub(crate) path: String,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all handles of one dataset share.
+pub(crate) struct Shared {
+    pub(crate) addr: Addr,
+    pub(crate) meta: Meta,
+    view: RwLock<Arc<View>>,
+}
+
+/// What does not change as long as the dataset exists.
+pub(crate) struct Meta {
+    pub(crate) datatype: Datatype,
+    /// The committed datatype's object, if the type is one.
+    pub(crate) committed: Option<Addr>,
+    /// Bytes of an element.
+    pub(crate) element_size: usize,
+    pub(crate) space: Space,
+    /// Largest size of each dimension; `None` without limit.
+    pub(crate) max: Vec<Option<u64>>,
+    pub(crate) fill: Option<FillValue>,
+    pub(crate) filters: FilterPipeline,
+    pub(crate) pipeline: Pipeline,
+    /// How it is cut, if it is chunked.
+    pub(crate) grid: Option<Grid>,
+}
+
+/// The class of its dataspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    Null,
+    Scalar,
+    Array,
+}
+
+/// The dataset at one moment: its extent, and where its elements were then. Never changes.
+pub(crate) struct View {
+    pub(crate) dims: Vec<u64>,
+    pub(crate) storage: Storage,
+    /// Session and commit of the structure it was read from, on a live file.
+    pub(crate) structure: Option<(SessionId, u64)>,
+}
+
+/// Where the elements are.
+pub(crate) enum Storage {
+    Compact(Vec<u8>),
+    Contiguous(Option<Addr>),
+    External(ExternalData),
+    Chunked { layout: Chunked, index: OnceLock<Index> },
+    Virtual(VirtualData),
+}
+
+/// How a dataset is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// In the object header.
+    Compact,
+    /// In one piece.
+    Contiguous,
+    /// In pieces of other files.
+    External,
+    /// In chunks.
+    Chunked,
+    /// In other datasets.
+    Virtual,
+}
+
+/// A filter of a dataset's chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterInfo {
+    /// Its registered number.
+    pub id: u16,
+    /// What it is called, if the file or common knowledge says.
+    pub name: Option<String>,
+    /// Whether a chunk may be stored without it.
+    pub optional: bool,
+    /// Its parameters.
+    pub values: Vec<u32>,
+}
+
+/// A stored chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkInfo {
+    /// Its first element.
+    pub offset: Vec<u64>,
+    /// Where it is in the file, in bytes from the file's start.
+    pub file_offset: u64,
+    /// Bytes as stored.
+    pub size: u64,
+    /// Bit n set: filter n was skipped.
+    pub filter_mask: u32,
+}
+
+attribute_methods!(Dataset);
+
+impl Dataset {
+    pub(crate) fn open(file: File, path: String, header: &ObjectHeader) -> Result<Self> {
+        let shared = file.inner.share(header.addr, || {
+            let shared = Shared::read(&file.inner, header)?;
+            if let Role::Reader(follower) = &file.inner.role
+                && let Some(trailer) = follower.last()
+            {
+                // With all other datasets, as of the last look at the file.
+                shared.refresh(&file.inner, Some(&trailer))?;
+            }
+            Ok(shared)
+        })?;
+        Ok(Self { file, path, shared })
+    }
+
+    pub(crate) fn addr(&self) -> Addr {
+        self.shared.addr
+    }
+
+    /// The size of each dimension; none for a single element (and for none at all: [`Dataset::is_null`]).
+    #[must_use]
+    pub fn shape(&self) -> Vec<u64> {
+        self.shared.view().dims.clone()
+    }
+
+    /// The largest size of each dimension, `None` where there is no limit.
+    #[must_use]
+    pub fn max_shape(&self) -> &[Option<u64>] {
+        &self.shared.meta.max
+    }
+
+    /// Number of dimensions.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.shared.meta.max.len()
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.shared.count(&self.shared.view())
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether its dataspace is null: a type, and no place for an element.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.shared.meta.space == Space::Null
+    }
+
+    /// The type of an element in the file.
+    #[must_use]
+    pub fn datatype(&self) -> &Datatype {
+        &self.shared.meta.datatype
+    }
+
+    /// The address of the committed datatype that is its type, if that is one.
+    #[must_use]
+    pub fn committed_datatype(&self) -> Option<u64> {
+        self.shared.meta.committed.map(|addr| addr.0)
+    }
+
+    /// The size of a chunk in each dimension, if it is chunked.
+    #[must_use]
+    pub fn chunk_shape(&self) -> Option<&[u64]> {
+        self.shared.meta.grid.as_ref().map(|grid| grid.chunk.as_slice())
+    }
+
+    /// How it is stored.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        match self.shared.view().storage {
+            Storage::Compact(_) => Layout::Compact,
+            Storage::Contiguous(_) => Layout::Contiguous,
+            Storage::External(_) => Layout::External,
+            Storage::Chunked { .. } => Layout::Chunked,
+            Storage::Virtual(_) => Layout::Virtual,
+        }
+    }
+
+    /// What finds its chunks, if it is chunked: "version 1 B-tree", "extensible array" and so on.
+    #[must_use]
+    pub fn chunk_index(&self) -> Option<&'static str> {
+        match &self.shared.view().storage {
+            Storage::Chunked { layout, .. } => Some(match layout.index {
+                ChunkIndex::BTreeV1 => "version 1 B-tree",
+                ChunkIndex::Single { .. } => "single chunk",
+                ChunkIndex::Implicit => "implicit",
+                ChunkIndex::FixedArray { .. } => "fixed array",
+                ChunkIndex::ExtensibleArray(_) => "extensible array",
+                ChunkIndex::BTreeV2 { .. } => "version 2 B-tree",
+            }),
+            _ => None,
+        }
+    }
+
+    /// The filters of its chunks, in the order of writing.
+    #[must_use]
+    pub fn filters(&self) -> Vec<FilterInfo> {
+        let info = |filter: &Filter| {
+            let known = h5live_filter::FilterId(filter.id.0).name().map(str::to_owned);
+            let name = filter.name.as_ref().map(|name| name.to_string_lossy().into_owned());
+            FilterInfo {
+                id: filter.id.0,
+                name: known.or(name),
+                optional: filter.optional,
+                values: filter.client_data.clone(),
+            }
+        };
+        self.shared.meta.filters.filters.iter().map(info).collect()
+    }
+
+    /// The files that hold its elements, if that is how it is stored: name, offset and bytes (`None`: as many as it takes).
+    #[must_use]
+    pub fn external_files(&self) -> Vec<(String, u64, Option<u64>)> {
+        match &self.shared.view().storage {
+            Storage::External(data) => data.describe(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The datasets that it shows, if it is virtual: file (`None`: this one) and path.
+    ///
+    /// # Errors
+    /// The list is damaged.
+    pub fn virtual_sources(&self) -> Result<Vec<(Option<String>, String)>> {
+        match &self.shared.view().storage {
+            Storage::Virtual(data) => data.describe(&self.file.inner).map_err(|error| self.locate(error)),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What elements read as that nobody wrote; `None` where that is undefined.
+    ///
+    /// # Errors
+    /// It is of variable length, and damaged.
+    pub fn fill_value(&self) -> Result<Option<Value>> {
+        let meta = &self.shared.meta;
+        if meta.fill.as_ref().is_some_and(|fill| fill.value == Fill::Undefined) {
+            return Ok(None);
+        }
+        let zeros = vec![0; meta.element_size];
+        let bytes = meta.fill_bytes().unwrap_or(&zeros);
+        Value::decode(bytes, &meta.datatype, &FileHeap(&self.file.inner)).map(Some).map_err(|error| self.locate(error))
+    }
+
+    /// How the fill value was given: `None` when it is undefined, `Some(false)` for the default of zeros.
+    #[must_use]
+    pub fn has_fill_value(&self) -> Option<bool> {
+        match self.shared.meta.fill.as_ref().map(|fill| &fill.value) {
+            Some(Fill::Undefined) => None,
+            Some(Fill::Value(_)) => Some(true),
+            Some(Fill::Default) | None => Some(false),
+        }
+    }
+
+    /// Bytes its elements take in the file (or its external files) as stored, without indexes.
+    ///
+    /// # Errors
+    /// The chunk index is damaged.
+    pub fn storage_size(&self) -> Result<u64> {
+        let view = self.shared.view();
+        let bytes = || self.shared.count(&view).saturating_mul(self.shared.meta.element_size as u64);
+        match &view.storage {
+            Storage::Compact(data) => Ok(data.len() as u64),
+            Storage::Contiguous(None) | Storage::Virtual(_) => Ok(0),
+            Storage::Contiguous(Some(_)) | Storage::External(_) => Ok(bytes()),
+            Storage::Chunked { .. } => {
+                let mut sum = 0u64;
+                self.for_each_chunk(|chunk| sum = sum.saturating_add(chunk.size))?;
+                Ok(sum)
+            }
+        }
+    }
+
+    /// Its stored chunks, in the order of the index.
+    ///
+    /// # Errors
+    /// The chunk index is damaged.
+    pub fn chunks(&self) -> Result<Vec<ChunkInfo>> {
+        let mut chunks = Vec::new();
+        self.for_each_chunk(|chunk| chunks.push(chunk))?;
+        Ok(chunks)
+    }
+
+    /// Hands each stored chunk to `visit`, in the order of the index. None if it is not chunked.
+    ///
+    /// # Errors
+    /// The chunk index is damaged.
+    pub fn for_each_chunk(&self, mut visit: impl FnMut(ChunkInfo)) -> Result<()> {
+        let view = self.shared.view();
+        let (Storage::Chunked { .. }, Some(grid)) = (&view.storage, &self.shared.meta.grid) else { return Ok(()) };
+        let source = &self.file.inner.source;
+        let mut each = || {
+            view.index(&self.file.inner, &self.shared.meta)?.each(source, grid, &view.dims, |scaled, stored| {
+                let offset = scaled.iter().zip(&grid.chunk).map(|(at, len)| at.saturating_mul(*len)).collect();
+                visit(ChunkInfo {
+                    offset,
+                    file_offset: stored.addr.0.saturating_add(source.base()),
+                    size: stored.size,
+                    filter_mask: stored.filter_mask,
+                });
+                Ok(())
+            })
+        };
+        each().map_err(|error| self.locate(error))
+    }
+
+    /// The selected elements, in row-major order, converted to `T`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Type`] when the type cannot be converted, [`ErrorKind::Selection`] when the selection reaches outside the
+    /// extent; [`ErrorKind::Filter`] or another error when the data are damaged.
+    pub fn read_vec<T: Element>(&self, selection: impl IntoSelection) -> Result<Vec<T>> {
+        self.read_shaped(selection).map(|(elements, _)| elements)
+    }
+
+    /// The selected elements as an array: of an axis for each of the dataset's, or of one for a list of points.
+    ///
+    /// # Errors
+    /// As [`Dataset::read_vec`].
+    #[cfg(feature = "ndarray")]
+    pub fn read<T: Element>(&self, selection: impl IntoSelection) -> Result<ndarray::ArrayD<T>> {
+        let (elements, shape) = self.read_shaped(selection)?;
+        array(elements, &shape).map_err(|error| self.locate(error))
+    }
+
+    /// Like [`Dataset::read`], as an array of known rank.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] when the rank is another one; otherwise as [`Dataset::read_vec`].
+    #[cfg(feature = "ndarray")]
+    pub fn read_as<T: Element, D: ndarray::Dimension>(
+        &self,
+        selection: impl IntoSelection,
+    ) -> Result<ndarray::Array<T, D>> {
+        let array = self.read::<T>(selection)?;
+        let given = array.shape().iter().map(|dim| *dim as u64).collect();
+        array.into_dimensionality().map_err(|_| {
+            let why = format!("an array of {} axes was asked for", D::NDIM.unwrap_or_default());
+            self.locate(ErrorKind::Shape { given, why }.into())
+        })
+    }
+
+    /// Reads the selected elements into `out`, in row-major order. Where the file's type is `T`, straight into it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] when `out` has another number of elements than is selected; otherwise as [`Dataset::read_vec`].
+    pub fn read_into<T: Element>(&self, selection: impl IntoSelection, out: &mut [T]) -> Result<()> {
+        let read = || {
+            let wanted = self.want(selection)?;
+            wanted.check_len(out.len())?;
+            self.check_type::<T>()?;
+            self.fetch(&wanted, out)
+        };
+        read().map_err(|error| self.locate(error))
+    }
+
+    /// The only element.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] when there is another number of elements; otherwise as [`Dataset::read_vec`].
+    pub fn read_scalar<T: Element>(&self) -> Result<T> {
+        let shape = self.shape();
+        let mut all = if self.len() == 1 { self.read_vec::<T>(..)? } else { Vec::new() };
+        all.pop().ok_or_else(|| {
+            self.locate(ErrorKind::Shape { given: shape, why: "a single element was asked for".to_owned() }.into())
+        })
+    }
+
+    /// The selected elements as the file stores them, after filters.
+    ///
+    /// # Errors
+    /// As [`Dataset::read_vec`], but for types.
+    pub fn read_raw(&self, selection: impl IntoSelection) -> Result<Vec<u8>> {
+        let read = || {
+            let wanted = self.want(selection)?;
+            let mut out = blank::<u8>(wanted.bytes)?;
+            self.fetch_raw(&wanted, &mut out)?;
+            Ok(out)
+        };
+        read().map_err(|error| self.locate(error))
+    }
+
+    /// Like [`Dataset::read_raw`], into the caller's buffer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] when `out` has another number of bytes than is selected; otherwise as [`Dataset::read_raw`].
+    pub fn read_raw_into(&self, selection: impl IntoSelection, out: &mut [u8]) -> Result<()> {
+        let read = || {
+            let wanted = self.want(selection)?;
+            if wanted.bytes != out.len() {
+                let why = format!("{} bytes are selected", wanted.bytes);
+                return Err(ErrorKind::Shape { given: vec![out.len() as u64], why }.into());
+            }
+            self.fetch_raw(&wanted, out)
+        };
+        read().map_err(|error| self.locate(error))
+    }
+
+    /// The selected elements, in row-major order, as what they are.
+    ///
+    /// # Errors
+    /// As [`Dataset::read_vec`], but for types.
+    pub fn read_values(&self, selection: impl IntoSelection) -> Result<Vec<Value>> {
+        let raw = self.read_raw(selection)?;
+        let heap = FileHeap(&self.file.inner);
+        Value::decode_all(&raw, &self.shared.meta.datatype, &heap).map_err(|error| self.locate(error))
+    }
+
+    /// The shape of what `selection` selects now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Selection`] when it reaches outside the extent.
+    pub fn selected_shape(&self, selection: impl IntoSelection) -> Result<Vec<u64>> {
+        self.want(selection).map(|wanted| wanted.shape).map_err(|error| self.locate(error))
+    }
+
+    fn read_shaped<T: Element>(&self, selection: impl IntoSelection) -> Result<(Vec<T>, Vec<u64>)> {
+        let read = || {
+            let wanted = self.want(selection)?;
+            self.check_type::<T>()?;
+            let mut out = blank(wanted.count)?;
+            self.fetch(&wanted, &mut out)?;
+            Ok((out, wanted.shape))
+        };
+        read().map_err(|error| self.locate(error))
+    }
+
+    fn check_type<T: Element>(&self) -> Result<()> {
+        let datatype = &self.shared.meta.datatype;
+        if T::reads(datatype) { Ok(()) } else { Err(mismatch::<T>(datatype)) }
+    }
+
+    /// What a selection means now.
+    fn want(&self, selection: impl IntoSelection) -> Result<Wanted> {
+        self.file.complete_for_reading()?;
+        let view = self.shared.view();
+        let selection = selection.into_selection(&view.dims);
+        let mut shape = selection.shape(&view.dims)?;
+        if self.is_null() && shape.is_empty() {
+            shape = vec![0];
+        }
+        let size = self.shared.meta.element_size;
+        let count = elements(&shape).and_then(|count| usize::try_from(count).ok());
+        let bytes = count.and_then(|count| count.checked_mul(size)).filter(|bytes| *bytes <= isize::MAX as usize);
+        let (Some(count), Some(bytes)) = (count, bytes) else {
+            return Err(Error::unsupported("reading more than memory can hold"));
+        };
+        view.check_room(&self.file.inner, &selection, bytes)?;
+        Ok(Wanted { view, selection, shape, count, bytes })
+    }
+
+    fn fetch<T: Element>(&self, wanted: &Wanted, out: &mut [T]) -> Result<()> {
+        let datatype = &self.shared.meta.datatype;
+        if let Some(bytes) = T::as_bytes_mut(out, datatype) {
+            return self.fetch_raw(wanted, bytes);
+        }
+        let mut raw = blank::<u8>(wanted.bytes)?;
+        self.fetch_raw(wanted, &mut raw)?;
+        T::decode(&raw, datatype, &FileHeap(&self.file.inner), out)
+    }
+
+    fn fetch_raw(&self, wanted: &Wanted, out: &mut [u8]) -> Result<()> {
+        if wanted.count == 0 {
+            return Ok(());
+        }
+        read::read(&self.file.inner, &self.shared.meta, &wanted.view, &wanted.selection, out)
+    }
+}
+
+/// A selection of a view, measured.
+struct Wanted {
+    view: Arc<View>,
+    selection: Selection,
+    shape: Vec<u64>,
+    /// Elements.
+    count: usize,
+    bytes: usize,
+}
+
+impl Wanted {
+    fn check_len(&self, len: usize) -> Result<()> {
+        if self.count == len {
+            return Ok(());
+        }
+        let why = format!("{} elements are selected, of shape {:?}", self.count, self.shape);
+        Err(ErrorKind::Shape { given: vec![len as u64], why }.into())
+    }
+}
+
+/// The elements as an array of this shape.
+#[cfg(feature = "ndarray")]
+pub(crate) fn array<T>(elements: Vec<T>, shape: &[u64]) -> Result<ndarray::ArrayD<T>> {
+    let dims: Vec<usize> = shape.iter().map(|dim| *dim as usize).collect();
+    ndarray::ArrayD::from_shape_vec(dims, elements)
+        .map_err(|error| ErrorKind::Shape { given: shape.to_vec(), why: error.to_string() }.into())
+}
+
+impl Shared {
+    /// Reads what `header` says of a dataset.
+    pub(crate) fn read(file: &Inner, header: &ObjectHeader) -> Result<Self> {
+        let meta = Meta::read(file, header)?;
+        let view = View::read(file, header, &meta)?;
+        Ok(Self { addr: header.addr, meta, view: RwLock::new(Arc::new(view)) })
+    }
+
+    /// The dataset as it was looked at last.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows all handles another view.
+    pub(crate) fn set_view(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// The dataset as the file has it now.
+    pub(crate) fn look(&self, file: &Inner) -> Result<View> {
+        View::read(file, &ObjectHeader::read(&file.source, self.addr)?, &self.meta)
+    }
+
+    /// Elements of a view.
+    pub(crate) fn count(&self, view: &View) -> u64 {
+        if self.meta.space == Space::Null { 0 } else { elements(&view.dims).unwrap_or(u64::MAX) }
+    }
+}
+
+impl Meta {
+    fn read(file: &Inner, header: &ObjectHeader) -> Result<Self> {
+        let message = header.find(MessageType::DATATYPE).ok_or_else(|| lacks(header, "has no datatype"))?;
+        let body = file.body(header, message)?;
+        let datatype = Datatype::decode(&body.bytes, body.at)?;
+        let committed = body.committed;
+        let (space, dims, max) = match dataspace(file, header)? {
+            Dataspace::Null => (Space::Null, Vec::new(), None),
+            Dataspace::Scalar => (Space::Scalar, Vec::new(), None),
+            Dataspace::Simple { dims, max } => (Space::Array, dims, max),
+        };
+        let max = max.unwrap_or_else(|| dims.iter().map(|dim| Some(*dim)).collect());
+        let fill = fill_value(file, header)?;
+        let element_size = datatype.size() as usize;
+        if let Some(FillValue { value: Fill::Value(value), .. }) = &fill
+            && value.len() != element_size
+        {
+            return Err(lacks(header, "has a fill value of another size than an element"));
+        }
+        let filters = match header.find(MessageType::FILTER_PIPELINE) {
+            Some(message) => {
+                let body = file.body(header, message)?;
+                FilterPipeline::decode(&body.bytes, body.at)?
+            }
+            None => FilterPipeline::default(),
+        };
+        let grid = match layout(file, header)? {
+            DataLayout::Chunked(chunked) => {
+                if chunked.chunk.len() != dims.len() {
+                    return Err(lacks(header, "has chunks of another rank than the dataset"));
+                }
+                if chunked.element_size as usize != element_size || chunked.chunk_bytes().is_none() {
+                    return Err(lacks(header, "has chunks of elements of another size, or of more than 64 bits"));
+                }
+                Some(Grid::new(chunked.chunk, element_size as u64, &max))
+            }
+            _ => None,
+        };
+        let pipeline = pipeline(&filters, &file.filters)?;
+        Ok(Self { datatype, committed, element_size, space, max, fill, filters, pipeline, grid })
+    }
+
+    /// One element of the fill value; `None` for zeros.
+    pub(crate) fn fill_bytes(&self) -> Option<&[u8]> {
+        match &self.fill {
+            Some(FillValue { value: Fill::Value(value), .. }) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl View {
+    /// Reads from `header` what may have changed.
+    pub(crate) fn read(file: &Inner, header: &ObjectHeader, meta: &Meta) -> Result<Self> {
+        let dims = dataspace(file, header)?.dims().to_vec();
+        if dims.len() != meta.max.len() {
+            return Err(lacks(header, "has changed its rank"));
+        }
+        let storage = match layout(file, header)? {
+            DataLayout::Compact(data) => Storage::Compact(data),
+            DataLayout::Contiguous { addr, .. } => match header.find(MessageType::EXTERNAL_FILES) {
+                Some(message) => {
+                    Storage::External(ExternalData::read(file, &message.body, header.body_addr(message).0)?)
+                }
+                None => Storage::Contiguous(addr),
+            },
+            DataLayout::Chunked(layout) => Storage::Chunked { layout, index: OnceLock::new() },
+            DataLayout::Virtual { heap, index } => Storage::Virtual(VirtualData::new(heap, index)),
+        };
+        Ok(Self { dims, storage, structure: None })
+    }
+
+    /// The index of a chunked dataset, opened when first asked for.
+    pub(crate) fn index(&self, file: &Inner, meta: &Meta) -> Result<&Index> {
+        let (Storage::Chunked { layout, index }, Some(grid)) = (&self.storage, &meta.grid) else {
+            return Ok(&Index::Absent);
+        };
+        match index.get() {
+            Some(index) => Ok(index),
+            None => {
+                let opened = Index::open(&file.source, layout, grid, !meta.pipeline.is_empty())?;
+                Ok(index.get_or_init(|| opened))
+            }
+        }
+    }
+
+    /// Refuses to make room for `bytes` that the file cannot have.
+    fn check_room(&self, file: &Inner, selection: &Selection, bytes: usize) -> Result<()> {
+        // A point may be asked for again and again.
+        if matches!(selection, Selection::Points(_)) {
+            return Ok(());
+        }
+        let (at, left) = match &self.storage {
+            Storage::Compact(data) => (0, data.len() as u64),
+            Storage::Contiguous(Some(addr)) => (addr.0, file.source.size()?.saturating_sub(addr.0)),
+            _ => return Ok(()),
+        };
+        if bytes as u64 > left {
+            let why = Why::Truncated { field: "elements", needed: bytes as u64, left };
+            return Err(Malformed { what: "raw data", at, why }.into());
+        }
+        Ok(())
+    }
+}
+
+/// The filters of a pipeline message, ready for use.
+pub(crate) fn pipeline(filters: &FilterPipeline, registry: &Registry) -> Result<Pipeline> {
+    let stages = filters.filters.iter().map(|filter| h5live_filter::Stage {
+        id: h5live_filter::FilterId(filter.id.0),
+        optional: filter.optional,
+        name: filter.name.as_ref().map(|name| name.to_string_lossy().into_owned()),
+        values: filter.client_data.clone(),
+    });
+    Pipeline::new(stages, registry).map_err(|source| ErrorKind::Filter { chunk: Vec::new(), source }.into())
+}
+
+fn dataspace(file: &Inner, header: &ObjectHeader) -> Result<Dataspace> {
+    let message = header.find(MessageType::DATASPACE).ok_or_else(|| lacks(header, "has no dataspace"))?;
+    let body = file.body(header, message)?;
+    Ok(Dataspace::decode(&body.bytes, body.at, file.source.widths())?)
+}
+
+fn layout(file: &Inner, header: &ObjectHeader) -> Result<DataLayout> {
+    let message = header.find(MessageType::DATA_LAYOUT).ok_or_else(|| lacks(header, "has no data layout"))?;
+    Ok(DataLayout::decode(&message.body, header.body_addr(message).0, file.source.widths())?)
+}
+
+fn fill_value(file: &Inner, header: &ObjectHeader) -> Result<Option<FillValue>> {
+    if let Some(message) = header.find(MessageType::FILL_VALUE) {
+        let body = file.body(header, message)?;
+        return Ok(Some(FillValue::decode(&body.bytes, body.at)?));
+    }
+    match header.find(MessageType::FILL_VALUE_OLD) {
+        Some(message) => {
+            let body = file.body(header, message)?;
+            Ok(Some(FillValue::decode_old(&body.bytes, body.at)?))
+        }
+        None => Ok(None),
+    }
+}
+
+fn lacks(header: &ObjectHeader, what: &'static str) -> Error {
+    Malformed { what: "dataset's object header", at: header.addr.0, why: Why::Text(what) }.into()
+}

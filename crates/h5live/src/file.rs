@@ -1,0 +1,411 @@
+//! Files: finding the superblock, and what all handles of one open file share.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use h5live_filter::Registry;
+use h5live_format::message::{DriverInfo, SharedMessage, SharedMessageTable};
+use h5live_format::object_header::MessageType;
+use h5live_format::superblock::{ConsistencyFlags, Superblock};
+use h5live_format::{Addr, Widths};
+use h5live_storage::ReadAt;
+
+use crate::attribute::Attribute;
+use crate::dataset::{Dataset, Shared};
+use crate::error::{Error, ErrorKind, Result};
+use crate::group::{CommittedDatatype, Group, Link, Member, Object};
+use crate::live::follower::Follower;
+use crate::live::session::Session;
+use crate::live::trailer;
+use crate::object::global_heap::GlobalHeap;
+use crate::object::header::{Message, ObjectHeader};
+use crate::object::shared::{Body, SharedMessages};
+use crate::source::{Patience, Source};
+
+/// An open HDF5 file. Clones are handles of the same open file.
+///
+/// ```no_run
+/// # fn main() -> h5live::Result<()> {
+/// let file = h5live::File::open("run.h5")?;
+/// let signal = file.dataset("entry/signal")?;
+/// let last_ten = signal.read_vec::<f64>(signal.shape()[0] - 10..)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct File {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handles of one open file share.
+pub(crate) struct Inner {
+    /// As it was opened; empty for bytes that are no file.
+    pub(crate) path: PathBuf,
+    pub(crate) source: Source,
+    /// As it was at opening.
+    pub(crate) superblock: Superblock,
+    pub(crate) role: Role,
+    pub(crate) filters: Arc<Registry>,
+    pub(crate) heap: GlobalHeap,
+    shared_messages: OnceLock<SharedMessages>,
+    /// The datasets that have handles.
+    datasets: Mutex<HashMap<Addr, Weak<Shared>>>,
+    /// The files that external links and virtual datasets lead to.
+    others: Mutex<HashMap<PathBuf, File>>,
+}
+
+/// What the file is open for.
+pub(crate) enum Role {
+    /// Reading, perhaps while another process writes.
+    Reader(Follower),
+    /// Writing.
+    Writer(Box<Mutex<Session>>),
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// A file that is being written can be opened too: datasets then have the shape they had when they were looked up.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is no HDF5 file ([`ErrorKind::NotHdf5`]), is shorter than its superblock says
+    /// ([`ErrorKind::Truncated`]), or its superblock is damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let open = || {
+            let file = h5live_storage::File::open(path).map_err(|source| Error::io("open the file", source))?;
+            Self::open_storage(Arc::new(file.clone()), Some(file), path.to_owned())
+        };
+        open().map_err(|error| error.in_file(path))
+    }
+
+    /// Opens bytes for reading that are no file of the operating system: in memory, behind a network, simulated.
+    ///
+    /// External links and external raw data are looked for relative to the working directory.
+    ///
+    /// # Errors
+    /// As [`File::open`].
+    pub fn open_with(storage: Arc<dyn ReadAt>) -> Result<Self> {
+        Self::open_storage(storage, None, PathBuf::new())
+    }
+
+    fn open_storage(
+        storage: Arc<dyn ReadAt>,
+        file: Option<h5live_storage::File>,
+        path: PathBuf,
+    ) -> Result<Self> {
+        let found = find_superblock(&storage)?;
+        if !found.is_live {
+            found.check_size()?;
+        }
+        let patience = if found.is_live { Patience::LIVE } else { Patience::NONE };
+        let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+        let follower = Follower::new(storage, file, source.clone());
+        if found.is_live {
+            follower.look()?;
+        }
+        Self::assemble(path, source, found.superblock, Role::Reader(follower))
+    }
+
+    /// A file of which all is known.
+    pub(crate) fn assemble(path: PathBuf, source: Source, superblock: Superblock, role: Role) -> Result<Self> {
+        let inner = Inner {
+            path,
+            source,
+            superblock,
+            role,
+            filters: Arc::new(Registry::default()),
+            heap: GlobalHeap::default(),
+            shared_messages: OnceLock::new(),
+            datasets: Mutex::default(),
+            others: Mutex::default(),
+        };
+        inner.check_extension()?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The path the file was opened by; empty for bytes that are no file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Bytes in front of the superblock, which belong to someone else.
+    #[must_use]
+    pub fn userblock_size(&self) -> u64 {
+        self.inner.source.base()
+    }
+
+    /// The root group.
+    #[must_use]
+    pub fn root(&self) -> Group {
+        Group::new(self.clone(), self.inner.superblock.root.header(), "/".into())
+    }
+
+    /// The object at `path`, from the root group.
+    ///
+    /// # Errors
+    /// There is none, or something on the way is damaged.
+    pub fn get(&self, path: &str) -> Result<Object> {
+        self.root().get(path)
+    }
+
+    /// The group at `path`, from the root group.
+    ///
+    /// # Errors
+    /// There is no object, or it is no group.
+    pub fn group(&self, path: &str) -> Result<Group> {
+        self.root().group(path)
+    }
+
+    /// The dataset at `path`, from the root group.
+    ///
+    /// # Errors
+    /// There is no object, or it is no dataset.
+    pub fn dataset(&self, path: &str) -> Result<Dataset> {
+        self.root().dataset(path)
+    }
+
+    /// The committed datatype at `path`, from the root group.
+    ///
+    /// # Errors
+    /// There is no object, or it is no committed datatype.
+    pub fn datatype(&self, path: &str) -> Result<CommittedDatatype> {
+        self.root().datatype(path)
+    }
+
+    /// Whether there is an object at `path`, from the root group.
+    ///
+    /// # Errors
+    /// Something on the way is damaged.
+    pub fn contains(&self, path: &str) -> Result<bool> {
+        self.root().contains(path)
+    }
+
+    /// The members of the root group, as [`Group::members`].
+    ///
+    /// # Errors
+    /// Something is damaged.
+    pub fn members(&self) -> Result<Vec<Member>> {
+        self.root().members()
+    }
+
+    /// The links of the root group, as [`Group::links`].
+    ///
+    /// # Errors
+    /// Something is damaged.
+    pub fn links(&self) -> Result<Vec<Link>> {
+        self.root().links()
+    }
+
+    /// An attribute of the root group.
+    ///
+    /// # Errors
+    /// There is none of that name, or something is damaged.
+    pub fn attribute(&self, name: &str) -> Result<Attribute> {
+        self.root().attribute(name)
+    }
+
+    /// The attributes of the root group.
+    ///
+    /// # Errors
+    /// Something is damaged.
+    pub fn attributes(&self) -> Result<Vec<Attribute>> {
+        self.root().attributes()
+    }
+
+    /// The object whose header lies at `address`, as an object reference or [`Object::address`] names it.
+    ///
+    /// # Errors
+    /// There is no object header at that address.
+    pub fn object_at(&self, address: u64) -> Result<Object> {
+        let path = format!("<object at {address:#x}>");
+        Object::open(self.clone(), Addr(address), path)
+    }
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("File").field(&self.inner.path).finish()
+    }
+}
+
+impl Inner {
+    /// Names the file in an error, unless it has no name.
+    pub(crate) fn locate(&self, error: Error) -> Error {
+        if self.path.as_os_str().is_empty() { error } else { error.in_file(&self.path) }
+    }
+
+    /// Whether others may be writing to the file, so that what does not fit together may fit a moment later.
+    pub(crate) fn is_live(&self) -> bool {
+        self.source.is_patient()
+    }
+
+    /// What the dataset at `addr` shares among its handles: made by `open` for the first of them.
+    pub(crate) fn share(&self, addr: Addr, open: impl FnOnce() -> Result<Shared>) -> Result<Arc<Shared>> {
+        if let Some(shared) = lock(&self.datasets).get(&addr).and_then(Weak::upgrade) {
+            return Ok(shared);
+        }
+        // Without the lock: reading takes time. Whoever comes second uses what the first has made.
+        let made = Arc::new(open()?);
+        let mut datasets = lock(&self.datasets);
+        if let Some(shared) = datasets.get(&addr).and_then(Weak::upgrade) {
+            return Ok(shared);
+        }
+        if datasets.len() >= 64 && datasets.len().is_power_of_two() {
+            datasets.retain(|_, shared| shared.strong_count() > 0);
+        }
+        datasets.insert(addr, Arc::downgrade(&made));
+        Ok(made)
+    }
+
+    /// The datasets that have handles.
+    pub(crate) fn open_datasets(&self) -> Vec<Arc<Shared>> {
+        lock(&self.datasets).values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The other file called `name` by this one: an absolute path, or one relative to this file's directory or the working
+    /// directory. It stays open as long as this one.
+    pub(crate) fn other(&self, name: &[u8]) -> Result<File> {
+        let path = self.find_other(name)?;
+        if let Some(file) = lock(&self.others).get(&path) {
+            return Ok(file.clone());
+        }
+        let file = File::open(&path)?;
+        lock(&self.others).insert(path, file.clone());
+        Ok(file)
+    }
+
+    /// The path of the file called `name` by this one.
+    pub(crate) fn find_other(&self, name: &[u8]) -> Result<PathBuf> {
+        let name = String::from_utf8_lossy(name);
+        let given = Path::new(&*name);
+        let directory = self.path.parent();
+        // As libhdf5 does: an absolute path that leads nowhere is tried again by its last part.
+        let beside = if given.is_absolute() { given.file_name().map(Path::new) } else { Some(given) };
+        let beside = directory.zip(beside).map(|(directory, name)| directory.join(name));
+        let candidates = if given.is_absolute() {
+            [Some(given.to_owned()), beside]
+        } else {
+            [beside, Some(given.to_owned())]
+        };
+        let found = candidates.into_iter().flatten().find(|path| path.is_file());
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound { what: "file", name: name.into_owned() }))
+    }
+
+    /// Where shared messages are.
+    pub(crate) fn shared_messages(&self) -> Result<&SharedMessages> {
+        if let Some(found) = self.shared_messages.get() {
+            return Ok(found);
+        }
+        let mut read = SharedMessages::default();
+        if let Some(extension) = self.superblock.extension {
+            let header = ObjectHeader::read(&self.source, extension)?;
+            if let Some(message) = header.find(MessageType::SHARED_MESSAGE_TABLE) {
+                let at = header.body_addr(message).0;
+                let table = SharedMessageTable::decode(&message.body, at, self.source.widths())?;
+                read = SharedMessages::read(&self.source, table)?;
+            }
+        }
+        Ok(self.shared_messages.get_or_init(|| read))
+    }
+
+    /// The body of a message of `header`, wherever it is.
+    pub(crate) fn body(&self, header: &ObjectHeader, message: &Message) -> Result<Body> {
+        self.shared_messages()?.body(&self.source, &self.filters, header, message)
+    }
+
+    /// The message of type `kind` that `shared` names.
+    pub(crate) fn shared_body(&self, kind: MessageType, shared: SharedMessage) -> Result<Body> {
+        self.shared_messages()?.resolve(&self.source, &self.filters, kind, shared)
+    }
+
+    /// Refuses files of which this is only a part.
+    fn check_extension(&self) -> Result<()> {
+        let driver = if let Some(addr) = self.superblock.driver_info {
+            let bytes = self.source.bytes_up_to("driver information block", addr, 1024)?;
+            Some(DriverInfo::decode_block(&bytes, addr.0)?)
+        } else if let Some(extension) = self.superblock.extension {
+            let header = ObjectHeader::read(&self.source, extension)?;
+            match header.find(MessageType::DRIVER_INFO) {
+                Some(message) => Some(DriverInfo::decode(&message.body, header.body_addr(message).0)?),
+                None => None,
+            }
+        } else {
+            None
+        };
+        match driver {
+            Some(driver) => Err(Error::unsupported(format!(
+                "the file is one of several, written with the file driver {}; such files cannot be read",
+                driver.driver
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A superblock, and what its surroundings say.
+pub(crate) struct Found {
+    pub(crate) superblock: Superblock,
+    /// Where it is, which is where address 0 is.
+    pub(crate) base: u64,
+    /// Bytes of the storage.
+    pub(crate) size: u64,
+    /// Whether someone writes the file, or did and died.
+    pub(crate) is_live: bool,
+}
+
+impl Found {
+    /// Refuses a file that ends before what its superblock counts.
+    pub(crate) fn check_size(&self) -> Result<()> {
+        // The end of the file moves with a superblock that is elsewhere than it says.
+        let end_of_file = self.superblock.end_of_file.saturating_sub(self.superblock.base).saturating_add(self.base);
+        if self.size < end_of_file {
+            return Err(ErrorKind::Truncated { size: self.size, end_of_file }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Finds and reads the superblock: at the start, or at 512, 1024, 2048 and so on.
+pub(crate) fn find_superblock(storage: &Arc<dyn ReadAt>) -> Result<Found> {
+    let size = storage.size().map_err(|source| Error::io("find the file's size", source))?;
+    let mut base = 0;
+    loop {
+        let mut signature = [0; 8];
+        if base + 8 > size {
+            return Err(ErrorKind::NotHdf5.into());
+        }
+        storage.read_exact_at(&mut signature, base).map_err(|source| Error::io("read the file", source))?;
+        if signature == Superblock::SIGNATURE {
+            break;
+        }
+        base = if base == 0 { 512 } else { base * 2 };
+    }
+    // Widths are not known yet; the superblock has none of its own before it says them.
+    let source = Source::new(storage.clone(), base, Widths::EIGHT, Patience::LIVE);
+    let superblock = source.patiently(|| {
+        let bytes = source.bytes_up_to("superblock", Addr(0), Superblock::MAX_SIZE as u64)?;
+        Ok(Superblock::decode(&bytes, base)?)
+    })?;
+    let swmr = ConsistencyFlags::WRITE | ConsistencyFlags::SWMR_WRITE;
+    let is_live = superblock.flags.contains(swmr) || has_trailer(storage)?;
+    Ok(Found { superblock, base, size, is_live })
+}
+
+fn has_trailer(storage: &Arc<dyn ReadAt>) -> Result<bool> {
+    let io = |source| Error::io("read the end of the file", source);
+    let mut footer = [0; trailer::FOOTER as usize];
+    let Some(at) = storage.size().map_err(io)?.checked_sub(trailer::FOOTER) else { return Ok(false) };
+    match storage.read_exact_at(&mut footer, at) {
+        Ok(()) => Ok(trailer::decode_footer(&footer).is_some()),
+        // It was cut a moment ago: its writer has closed it.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,60 @@
+//! HDF5 files that anyone can read while you write them.
+//!
+//! One process appends, any number of others, in any language, follow along. There is no synchronisation between them, and
+//! a crash at any instant costs nothing that was published.
+//!
+//! ```no_run
+//! # fn main() -> h5live::Result<()> {
+//! // One process writes ...
+//! let file = h5live::File::create("run.h5")?;
+//! let signal = file.new_dataset::<f64>("entry/signal").shape([0, 512]).unlimited().gzip(4).create()?;
+//! let live = file.go_live()?; // readers may come from now on
+//! signal.append(&vec![0.5; 512])?;
+//! live.publish()?; // one commit over everything changed
+//!
+//! // ... others follow.
+//! let signal = h5live::File::follow("run.h5")?.dataset("entry/signal")?;
+//! for growth in signal.watch()? {
+//!     let rows: ndarray::Array2<f64> = signal.read_as(growth?.rows)?;
+//!     println!("{} new rows", rows.nrows());
+//! } // ends when the writer closes the file
+//! # Ok(())
+//! # }
+//! ```
+
+mod append;
+mod attribute;
+mod chunk;
+mod convert;
+mod create;
+mod dataset;
+mod element;
+mod error;
+mod file;
+mod group;
+mod lifecycle;
+mod live;
+mod object;
+mod selection;
+mod source;
+mod structure;
+mod value;
+mod watch;
+
+pub use append::Elements;
+pub use attribute::Attribute;
+pub use create::DatasetBuilder;
+pub use dataset::{ChunkInfo, Dataset, FilterInfo, Layout};
+pub use element::{Bytes, Element, HeapRead, HeapWrite};
+pub use error::{Error, ErrorKind, Result};
+pub use file::File;
+pub use group::{CommittedDatatype, Group, Link, Member, MemberKind, Object, Target};
+pub use h5live_filter::FilterId;
+pub use h5live_format::message::Datatype;
+pub use h5live_format::message::datatype;
+pub use lifecycle::Live;
+pub use live::{WriterIdentity, WriterState};
+pub use selection::{IntoSelection, Selection, Slab};
+pub use structure::{AttributeValue, GroupBuilder};
+pub use value::Value;
+pub use watch::{Growth, Wait, Waker, Watch};

@@ -1,0 +1,294 @@
+//! A file from creation to closing: live in between, followed by others.
+
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use h5live_storage::{Barrier, Storage};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{File, Role};
+use crate::live::session::Session;
+use crate::live::{WriterIdentity, WriterState};
+
+/// A file that readers may look at while it is written; made by [`File::go_live`].
+///
+/// Changes made through any handle of the file stay unseen until they are published, all together.
+#[derive(Debug, Clone)]
+pub struct Live {
+    file: File,
+}
+
+impl File {
+    /// Creates a file, or empties the one of that name. Nobody can read it before [`File::go_live`] or [`File::close`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] when someone has the file open: it stays untouched. Or the system refuses.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let create = || Self::writing(Session::create(path)?, path.to_owned());
+        create().map_err(|error: Error| error.in_file(path))
+    }
+
+    /// Creates a file in storage that is no file of the operating system.
+    ///
+    /// # Errors
+    /// Whatever the storage says.
+    pub fn create_with(storage: Arc<dyn Storage>) -> Result<Self> {
+        Self::writing(Session::create_on(storage)?, PathBuf::new())
+    }
+
+    /// Opens a file to change it and add to it. Readers may have it open: then it is live at once. What a writer that died
+    /// left behind unpublished is cut off.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] when another writer has it open; or it cannot be opened, or is no HDF5 file.
+    pub fn append(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let open = || Self::writing(Session::append(path)?, path.to_owned());
+        open().map_err(|error: Error| error.in_file(path))
+    }
+
+    /// Opens storage that is no file of the operating system to change it and add to it.
+    ///
+    /// # Errors
+    /// As [`File::append`], but for locks, of which such storage has none.
+    pub fn append_with(storage: Arc<dyn Storage>) -> Result<Self> {
+        Self::writing(Session::append_on(storage, None)?, PathBuf::new())
+    }
+
+    /// Opens a file for reading while another process writes it, in whatever state it is. [`File::refresh`] shows what has
+    /// been published since.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is no HDF5 file.
+    pub fn follow(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open(path)
+    }
+
+    fn writing(session: Session, path: PathBuf) -> Result<Self> {
+        let (source, superblock) = (session.writer.source(), session.writer.superblock().clone());
+        Self::assemble(path, source, superblock, Role::Writer(Box::new(Mutex::new(session))))
+    }
+
+    /// Publishes what is there and lets readers in, of any kind: h5live, h5py with or without `swmr=True`, h5dump.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`]; [`ErrorKind::NotLive`] when the file's format cannot carry it; or the system refuses.
+    pub fn go_live(&self) -> Result<Live> {
+        self.writing_session(|session| session.go_live(false))?;
+        Ok(Live { file: self.clone() })
+    }
+
+    /// As [`File::go_live`], but raises libhdf5's own consistency flags, so that programs that did not ask for SWMR are
+    /// refused by libhdf5, as they are with its own SWMR writers.
+    ///
+    /// # Errors
+    /// As [`File::go_live`].
+    pub fn go_live_strict(&self) -> Result<Live> {
+        self.writing_session(|session| session.go_live(true))?;
+        Ok(Live { file: self.clone() })
+    }
+
+    /// Makes all changes visible to readers, as one commit. Costs no sync. Without effect on a file that is not live, but
+    /// for writing everything out.
+    ///
+    /// # Errors
+    /// The system refuses, for instance for want of space: readers then see what they saw before, nothing is lost, and
+    /// publishing may be tried again.
+    pub fn publish(&self) -> Result<()> {
+        self.writing_session(|session| session.publish(Barrier::Visible))
+    }
+
+    /// As [`File::publish`], and returns only when what is published survives a loss of power.
+    ///
+    /// # Errors
+    /// As [`File::publish`].
+    pub fn publish_durably(&self) -> Result<()> {
+        self.writing_session(|session| session.publish(Barrier::Durable))
+    }
+
+    /// Publishes and closes the file for all its handles. Dropping the last handle does the same, but cannot tell of errors.
+    ///
+    /// # Errors
+    /// As [`File::publish`].
+    pub fn close(self) -> Result<()> {
+        match &self.inner.role {
+            Role::Reader(_) => Ok(()),
+            Role::Writer(_) => self.writing_session(|session| session.close(Barrier::Visible)),
+        }
+    }
+
+    /// Shows what has been published since the last look, in all datasets together: their extents are those of one commit.
+    /// Handles stay valid. Tells whether anything changed.
+    ///
+    /// On a file that libhdf5 writes, each dataset is looked at by itself.
+    ///
+    /// # Errors
+    /// The file is damaged, or was truncated or replaced.
+    pub fn refresh(&self) -> Result<bool> {
+        match &self.inner.role {
+            Role::Writer(_) => Ok(false),
+            Role::Reader(follower) => {
+                let refresh = || {
+                    let trailer = follower.look()?;
+                    let mut changed = false;
+                    for shared in self.inner.open_datasets() {
+                        changed |= shared.refresh(&self.inner, trailer.as_deref())?;
+                    }
+                    Ok(changed)
+                };
+                refresh().map_err(|error| self.inner.locate(error))
+            }
+        }
+    }
+
+    /// Number of the last commit of the session that writes the file; `None` unless it is live.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn commit(&self) -> Result<Option<u64>> {
+        match &self.inner.role {
+            Role::Writer(_) => self.writing_session(|session| {
+                Ok(session.writer.is_live().then(|| session.writer.commit()))
+            }),
+            Role::Reader(follower) => {
+                Ok(follower.look().map_err(|error| self.inner.locate(error))?.map(|trailer| trailer.commit))
+            }
+        }
+    }
+
+    /// Number and time of the commit seen last, without looking again.
+    pub(crate) fn last_commit(&self) -> (Option<u64>, Option<std::time::SystemTime>) {
+        match &self.inner.role {
+            Role::Reader(follower) => {
+                follower.last().map_or((None, None), |trailer| (Some(trailer.commit), Some(trailer.published)))
+            }
+            Role::Writer(_) => (None, None),
+        }
+    }
+
+    /// Who writes the file, and whether that process lives.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn writer_state(&self) -> Result<WriterState> {
+        match &self.inner.role {
+            Role::Writer(_) => self.writing_session(|session| Ok(session.state())),
+            Role::Reader(follower) => follower.writer_state().map_err(|error| self.inner.locate(error)),
+        }
+    }
+
+    /// What the user should know of locks on this filesystem, if they do not keep other writers out.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        self.session().ok()?.warning().map(str::to_owned)
+    }
+
+    /// Bytes of the file that nothing leads to any more; they are reclaimed when it is rewritten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`].
+    pub fn superseded_bytes(&self) -> Result<u64> {
+        self.writing_session(|session| Ok(session.writer.superseded()))
+    }
+
+    /// On a file that is being written: completes what is planned, so that all of it can be read.
+    pub(crate) fn complete_for_reading(&self) -> Result<()> {
+        match &self.inner.role {
+            Role::Writer(_) => self.session()?.complete_for_reading(),
+            Role::Reader(_) => Ok(()),
+        }
+    }
+
+    /// The session of a file that is open for writing.
+    pub(crate) fn session(&self) -> Result<SessionGuard<'_>> {
+        match &self.inner.role {
+            Role::Reader(_) => Err(Error::new(ErrorKind::ReadOnly)),
+            Role::Writer(session) => {
+                let guard = SessionGuard(session.lock().unwrap_or_else(PoisonError::into_inner));
+                if guard.is_closed() { Err(Error::new(ErrorKind::Closed)) } else { Ok(guard) }
+            }
+        }
+    }
+
+    fn writing_session<T>(&self, act: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        let act = || act(&mut *self.session()?);
+        act().map_err(|error| self.inner.locate(error))
+    }
+}
+
+impl Live {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// As [`File::publish`].
+    ///
+    /// # Errors
+    /// As [`File::publish`].
+    pub fn publish(&self) -> Result<()> {
+        self.file.publish()
+    }
+
+    /// As [`File::publish_durably`].
+    ///
+    /// # Errors
+    /// As [`File::publish`].
+    pub fn publish_durably(&self) -> Result<()> {
+        self.file.publish_durably()
+    }
+
+    /// As [`File::close`].
+    ///
+    /// # Errors
+    /// As [`File::publish`].
+    pub fn close(self) -> Result<()> {
+        self.file.close()
+    }
+}
+
+impl Deref for Live {
+    type Target = File;
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+/// The session, locked.
+pub(crate) struct SessionGuard<'a>(MutexGuard<'a, Session>);
+
+impl Deref for SessionGuard<'_> {
+    type Target = Session;
+    fn deref(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl DerefMut for SessionGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.0
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Whoever wants to know whether this went well calls `close`. A writer that is unwinding publishes nothing more.
+        if !self.is_closed() && !std::thread::panicking() {
+            let _ = self.close(Barrier::Visible);
+        }
+    }
+}
+
+impl WriterState {
+    /// Who it is, where that is known.
+    #[must_use]
+    pub fn writer(&self) -> Option<&WriterIdentity> {
+        match self {
+            Self::Live(writer) | Self::Died(writer) | Self::Unknown(writer) => Some(writer),
+            Self::Closed | Self::Foreign => None,
+        }
+    }
+}

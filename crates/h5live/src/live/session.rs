@@ -1,0 +1,314 @@
+//! A file opened for writing: its locks, its writer, and the datasets that are being written.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use h5live_format::message::BTreeK;
+use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
+use h5live_format::{Addr, Widths};
+use h5live_storage::{Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name};
+
+use super::dataset::WrittenDataset;
+use super::follower::{Follower, WriterState};
+use super::trailer::{SessionId, Writer as Identity};
+use super::writer::Writer;
+use crate::chunk::store::Seal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::find_superblock;
+use crate::object::global_heap_edit::HeapWriter;
+use crate::source::{Patience, Source};
+
+/// Everything behind a file opened for writing.
+pub(crate) struct Session {
+    file: Option<File>,
+    lease: Option<Lease>,
+    pub(crate) writer: Writer,
+    pub(crate) heap: HeapWriter,
+    datasets: HashMap<Addr, WrittenDataset>,
+    /// Datasets changed since the last publication.
+    dirty: Vec<Addr>,
+    root: Addr,
+    warning: Option<String>,
+    closed: bool,
+}
+
+impl Session {
+    /// Creates a file at `path`, or empties the one that is there, unless someone has it open.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let (file, lock) = File::create(path, Locking::from_env()).map_err(|error| locked(error, path))?;
+        let lease = acquire(&file)?;
+        let mut session = Self::create_on(Arc::new(file.clone()))?;
+        session.warning = no_exclusion(lock, lease.is_none());
+        (session.file, session.lease) = (Some(file), lease);
+        Ok(session)
+    }
+
+    /// Creates a file in any storage.
+    pub(crate) fn create_on(storage: Arc<dyn Storage>) -> Result<Self> {
+        let size = Superblock::size(Widths::EIGHT) as u64;
+        let mut superblock = Superblock {
+            version: SuperblockVersion::V3,
+            widths: Widths::EIGHT,
+            flags: ConsistencyFlags::NONE,
+            base: 0,
+            end_of_file: size,
+            root: Root::ObjectHeader(Addr(size)),
+            extension: None,
+            driver_info: None,
+            btree_k: BTreeK::default(),
+        };
+        let mut writer = Writer::new(storage, superblock.clone());
+        let root = crate::object::link_edit::new_group(&mut writer, crate::object::link_edit::GroupSettings::default())?;
+        superblock.root = Root::ObjectHeader(root);
+        writer.adopt_superblock(superblock)?;
+        Ok(Self::on(writer, root))
+    }
+
+    /// Opens the file at `path` to change it or add to it.
+    pub(crate) fn append(path: &Path) -> Result<Self> {
+        let file = File::open_read_write(path).map_err(|source| Error::io("open the file for writing", source))?;
+        let locking = Locking::from_env();
+        // Readers that are there already hold shared locks: then so do we, and the file is live at once.
+        let (lock, watched) = match file.lock(LockMode::Exclusive, locking) {
+            Ok(lock) => (lock, false),
+            Err(LockError::Conflict { .. }) => {
+                (file.lock(LockMode::Shared, locking).map_err(|error| locked(error, path))?, true)
+            }
+            Err(error) => return Err(locked(error, path)),
+        };
+        let lease = acquire(&file)?;
+        let mut session = Self::append_on(Arc::new(file.clone()), Some(file.clone()))?;
+        session.warning = no_exclusion(lock, lease.is_none());
+        (session.file, session.lease) = (Some(file), lease);
+        if watched {
+            session.go_live(false)?;
+        }
+        Ok(session)
+    }
+
+    /// Opens a file in any storage to change it or add to it. What a writer that died left behind unpublished is cut off.
+    pub(crate) fn append_on(storage: Arc<dyn Storage>, file: Option<File>) -> Result<Self> {
+        let reader: Arc<dyn ReadAt> = Arc::new(storage.clone());
+        let found = find_superblock(&reader)?;
+        let (mut superblock, base) = (found.superblock, found.base);
+        if superblock.flags != ConsistencyFlags::NONE {
+            return Err(Error::new(ErrorKind::Locked {
+                holder: "by a libhdf5 program, or was left so by one that died; if none is running, \
+                         save it with `h5live recover`"
+                    .to_owned(),
+            }));
+        }
+        let source = Source::new(reader.clone(), base, superblock.widths, Patience::LIVE);
+        let abandoned = Follower::new(reader, file, source).look()?;
+        let size = storage.size().map_err(|source| Error::io("find the file's size", source))?;
+        let root = superblock.root.header();
+        if let Some(trailer) = abandoned {
+            let shown = superblock.clone();
+            superblock.end_of_file = base + trailer.bound;
+            let mut writer = Writer::new(storage, shown);
+            writer.take_over(superblock)?;
+            return Ok(Self::on(writer, root));
+        }
+        if size < superblock.end_of_file {
+            return Err(Error::new(ErrorKind::Truncated { size, end_of_file: superblock.end_of_file }));
+        }
+        Ok(Self::on(Writer::new(storage, superblock), root))
+    }
+
+    fn on(writer: Writer, root: Addr) -> Self {
+        let heap = HeapWriter::new();
+        Self {
+            file: None,
+            lease: None,
+            writer,
+            heap,
+            datasets: HashMap::new(),
+            dirty: Vec::new(),
+            root,
+            warning: None,
+            closed: false,
+        }
+    }
+
+    /// Object header of the root group.
+    pub(crate) fn root(&self) -> Addr {
+        self.root
+    }
+
+    /// The file on disk, unless the session is on other storage.
+    pub(crate) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// What the user should know about exclusion on this filesystem.
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// The dataset whose object header is at `at`, about to be changed, with what it needs to change.
+    pub(crate) fn changing(&mut self, at: Addr) -> Result<(&mut WrittenDataset, &mut Writer)> {
+        self.open_dataset(at, false)?;
+        if !self.dirty.contains(&at) {
+            self.dirty.push(at);
+        }
+        let Self { datasets, writer, .. } = self;
+        match datasets.get_mut(&at) {
+            Some(dataset) => Ok((dataset, writer)),
+            None => Err(Error::new(ErrorKind::Closed)),
+        }
+    }
+
+    /// The dataset as its writer sees it.
+    pub(crate) fn dataset(&mut self, at: Addr) -> Option<&mut WrittenDataset> {
+        self.datasets.get_mut(&at)
+    }
+
+    /// Opens the dataset for writing, unless it is; `is_new` says that nothing was ever stored in it.
+    pub(crate) fn open_dataset(&mut self, at: Addr, is_new: bool) -> Result<()> {
+        if !self.datasets.contains_key(&at) {
+            let dataset = WrittenDataset::open(&mut self.writer, at, is_new)?;
+            self.datasets.insert(at, dataset);
+        }
+        Ok(())
+    }
+
+    /// Makes everything changed so far visible, as one commit.
+    pub(crate) fn publish(&mut self, barrier: Barrier) -> Result<()> {
+        self.settle(Seal::Complete)?;
+        self.writer.publish(barrier)?;
+        for at in self.dirty.drain(..) {
+            if let Some(dataset) = self.datasets.get_mut(&at) {
+                dataset.published();
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, which: Seal) -> Result<()> {
+        for at in &self.dirty {
+            if let Some(dataset) = self.datasets.get_mut(at) {
+                dataset.settle(&mut self.writer, which)?;
+            }
+        }
+        self.heap.settle(&mut self.writer)
+    }
+
+    /// Plans what was kept aside, so that reading finds it.
+    pub(crate) fn complete_for_reading(&mut self) -> Result<()> {
+        for at in &self.dirty {
+            if let Some(dataset) = self.datasets.get_mut(at) {
+                dataset.complete_index(&mut self.writer)?;
+            }
+        }
+        self.heap.settle(&mut self.writer)
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// What can be said of the writer, who is ourselves.
+    pub(crate) fn state(&self) -> WriterState {
+        match self.writer.identity() {
+            Some(identity) => WriterState::Live(identity.clone()),
+            None => WriterState::Closed,
+        }
+    }
+
+    /// Lets readers in.
+    pub(crate) fn go_live(&mut self, strict: bool) -> Result<()> {
+        if self.writer.is_live() {
+            return Ok(());
+        }
+        self.settle(Seal::Complete)?;
+        let identity = Identity { host: host_name(), pid: std::process::id(), since: SystemTime::now() };
+        self.writer.go_live(identity, new_session_id(), strict)?;
+        for dataset in self.datasets.values_mut() {
+            dataset.published();
+        }
+        self.dirty.clear();
+        // The lease keeps other writers of ours out while the lock is being converted.
+        if let Some(file) = &self.file {
+            let lock = file.lock(LockMode::Shared, Locking::from_env()).map_err(|error| locked(error, file.path()))?;
+            debug_assert!(!matches!(lock, Lock::Held(LockMode::Exclusive)));
+        }
+        Ok(())
+    }
+
+    /// Publishes, ends the session and gives the file free.
+    pub(crate) fn close(&mut self, barrier: Barrier) -> Result<()> {
+        self.dirty = self.datasets.keys().copied().collect();
+        self.dirty.sort_unstable();
+        self.settle(Seal::All)?;
+        self.writer.close(barrier)?;
+        self.closed = true;
+        self.dirty.clear();
+        self.datasets.clear();
+        self.lease = None;
+        if let Some(file) = self.file.take() {
+            file.unlock().map_err(|error| locked(error, file.path()))?;
+        }
+        Ok(())
+    }
+}
+
+fn acquire(file: &File) -> Result<Option<Lease>> {
+    if Locking::from_env() == Locking::Off {
+        return Ok(None);
+    }
+    match Lease::acquire(file) {
+        Ok(lease) => Ok(Some(lease)),
+        Err(LeaseError::Held { .. }) => Err(Error::new(ErrorKind::Locked { holder: holder(file.path()) })),
+        Err(LeaseError::Unsupported { .. }) => Ok(None),
+        Err(LeaseError::Io { source, .. }) => Err(Error::io("take the writer's lease", source)),
+    }
+}
+
+fn locked(error: LockError, path: &Path) -> Error {
+    match error {
+        LockError::Conflict { .. } => Error::new(ErrorKind::Locked { holder: holder(path) }),
+        LockError::Unsupported { source, .. } => Error::new(ErrorKind::NoLocks { why: source.to_string() }),
+        LockError::Io { source, .. } => Error::io("open and lock the file", source),
+    }
+}
+
+/// Who holds the file, as far as its trailer says.
+fn holder(path: &Path) -> String {
+    let look = || -> Result<Option<Identity>> {
+        let file = File::open(path).map_err(|source| Error::io("open the file", source))?;
+        let reader: Arc<dyn ReadAt> = Arc::new(file.clone());
+        let found = find_superblock(&reader)?;
+        let source = Source::new(reader.clone(), found.base, found.superblock.widths, Patience::LIVE);
+        let trailer = Follower::new(reader, Some(file), source).look()?;
+        Ok(trailer.map(|trailer| trailer.writer.clone()))
+    };
+    match look() {
+        Ok(Some(writer)) => format!("by {writer}"),
+        _ => "in another program (who holds it cannot be told)".to_owned(),
+    }
+}
+
+fn no_exclusion(lock: Lock, no_lease: bool) -> Option<String> {
+    match lock {
+        Lock::Unsupported => Some("this filesystem has no file locks: nothing keeps a second writer out".to_owned()),
+        Lock::Off => Some("file locking is turned off: nothing keeps a second writer out".to_owned()),
+        Lock::Held(_) if no_lease => {
+            Some("this filesystem has no byte-range locks: readers cannot tell whether the writer lives".to_owned())
+        }
+        Lock::Held(_) => None,
+    }
+}
+
+fn new_session_id() -> SessionId {
+    let mut id = [0; 16];
+    for half in id.chunks_exact_mut(8) {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        half.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    SessionId(id)
+}

@@ -1,0 +1,44 @@
+//! Checking and measuring.
+
+use std::process::Command;
+
+use crate::Failure;
+use crate::command::{cargo, run, succeeds};
+use crate::setup::{ENVIRONMENTS, install};
+
+/// All tests, or those whose names contain one of the filters.
+pub(crate) fn test(filters: &[String]) -> Result<(), Failure> {
+    install()?;
+    // Programs that tests start as processes of their own, whichever crate they belong to.
+    run(&mut cargo(&["build", "--workspace", "--bins"]))?;
+    // First, so that the test runner's summary closes the log.
+    if filters.is_empty() {
+        run(with_python(&mut cargo(&["test", "--workspace", "--doc", "--quiet"])))?;
+    }
+    let has_nextest = succeeds(&mut cargo(&["nextest", "--version"]));
+    let runner: &[&str] = match has_nextest {
+        true => &["nextest", "run", "--workspace"],
+        // cargo takes one filter itself; its test executables take any number.
+        false => &["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--"],
+    };
+    run(with_python(cargo(runner).args(filters)))
+}
+
+/// Everything that must pass before a change is accepted.
+pub(crate) fn ci(_: &[String]) -> Result<(), Failure> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    test(&[])
+}
+
+/// Benchmarks, all or those named.
+pub(crate) fn bench(names: &[String]) -> Result<(), Failure> {
+    install()?;
+    run(with_python(cargo(&["run", "--release", "--package", "h5live-bench", "--"]).args(names)))
+}
+
+/// Tells a command where the Python interpreters are.
+fn with_python(command: &mut Command) -> &mut Command {
+    command.envs(ENVIRONMENTS.iter().map(|environment| (environment.variable, environment.python())))
+}

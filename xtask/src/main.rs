@@ -1,0 +1,52 @@
+//! What is done in this repository besides building it: `cargo xtask` lists it.
+
+mod check;
+mod command;
+mod setup;
+
+use std::env;
+use std::process::ExitCode;
+
+/// Why a task failed, for people.
+type Failure = String;
+
+/// Something to do: its name, its arguments as they are shown, what does it, and a line of help.
+type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>, &'static str);
+
+const TASKS: &[Task] = &[
+    ("setup", "", setup::run, "install what the tests need: two versions of h5py, HDF5's tools, strace"),
+    ("test", "[FILTER..]", check::test, "setup, then run all tests, or those whose names contain a FILTER"),
+    ("ci", "", check::ci, "everything that must pass: formatting, clippy, documentation, tests"),
+    ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some((_, _, run, _)) = TASKS.iter().find(|(task, ..)| task == name) else {
+        eprint!("there is no task {name:?}\n\n{}", help());
+        return ExitCode::from(2);
+    };
+    match run(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = String::from("cargo xtask TASK\n\n");
+    for (name, arguments, _, line) in TASKS {
+        text += &format!("  {:<20}{line}\n", format!("{name} {arguments}"));
+    }
+    text
+}
