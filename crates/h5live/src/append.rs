@@ -4,7 +4,7 @@ use h5live_format::message::Datatype;
 
 use crate::dataset::Dataset;
 use crate::element::{Element, HeapWrite};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::live::session::Session;
 use crate::live::writer::Writer;
 use crate::object::global_heap_edit::HeapWriter;
@@ -163,7 +163,13 @@ impl Dataset {
     fn changing<T>(&self, act: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let act = || {
             let mut session = self.file().session()?;
+            let first = session.dataset(self.addr()).is_none();
             let done = act(&mut session)?;
+            match session.dataset(self.addr()) {
+                // It may have been given another form, in which it can change while readers look.
+                Some(_) if first => self.shared.look_again(&self.file().inner)?,
+                Some(_) | None => {}
+            }
             if let Some(dataset) = session.dataset(self.addr()) {
                 self.shared.written(dataset.dims());
             }

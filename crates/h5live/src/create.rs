@@ -3,21 +3,18 @@
 use h5live_filter::FilterId;
 use h5live_format::array_element::{ElementForm, filtered_size_width};
 use h5live_format::message::{
-    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, ExtensibleArrayParameters,
-    Fill, FillTime, FillValue, Filter, FilterPipeline, FilteredChunk,
+    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, Fill, FillTime, FillValue, Filter, FilterPipeline, FilteredChunk,
 };
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageFlags, MessageType};
 use h5live_format::{Addr, Widths};
 
 use crate::chunk::grid::Grid;
-use crate::chunk::index::btree_v2::ChunkTree;
-use crate::chunk::index::extensible_array::ExtensibleArray;
-use crate::chunk::index::fixed_array::FixedArray;
+use crate::chunk::index::Index;
+use crate::chunk::index::adopt::allocate_filled;
 use crate::dataset::Dataset;
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::Group;
-use crate::live::space::Placement;
 use crate::live::writer::Writer;
 use crate::object::header::ObjectHeader;
 use crate::object::header_edit::HeaderBuilder;
@@ -373,29 +370,9 @@ impl DatasetBuilder {
                 let addr = if bytes == 0 { None } else { Some(self.allocate(writer, bytes)?) };
                 (ChunkIndex::Implicit, addr, AllocationTime::Early)
             }
-            0 => {
-                let count = grid.max_count().ok_or_else(|| wrong("more than 2^64 chunks".to_owned()))?;
-                let array = FixedArray::create(writer, form(filtered, widths, &grid), count.max(1))?;
-                let page_bits = array.stored_page_bits();
-                (ChunkIndex::FixedArray { page_bits }, Some(array.at()), AllocationTime::Incremental)
-            }
-            1 => {
-                let array = ExtensibleArray::create(writer, form(filtered, widths, &grid))?;
-                let parameters = ExtensibleArray::parameters(filtered);
-                let parameters = ExtensibleArrayParameters {
-                    max_bits: parameters.max_elements_bits,
-                    index_elements: parameters.index_block_elements,
-                    min_pointers: parameters.super_block_min_pointers,
-                    min_elements: parameters.data_block_min_elements,
-                    page_bits: parameters.page_bits,
-                };
-                (ChunkIndex::ExtensibleArray(parameters), Some(array.at()), AllocationTime::Incremental)
-            }
             _ => {
-                let tree = ChunkTree::create(writer, form(filtered, widths, &grid), dims.len() as u8)?;
-                let (node_size, split_percent, merge_percent) = tree.shape();
-                let index = ChunkIndex::BTreeV2 { node_size, split_percent, merge_percent };
-                (index, Some(tree.at()), AllocationTime::Incremental)
+                let (index, addr) = Index::create(writer, &grid, max, form(filtered, widths, &grid))?;
+                (index, Some(addr), AllocationTime::Incremental)
             }
         };
         let chunked = Chunked {
@@ -411,20 +388,7 @@ impl DatasetBuilder {
 
     /// Space for raw data, which reads as the fill value.
     fn allocate(&self, writer: &mut Writer, bytes: u64) -> Result<Addr> {
-        const STEP: u64 = 1 << 20;
-        let addr = writer.reserve(bytes, Placement::Anywhere)?;
-        let fill = self.fill_bytes_or_zeros();
-        if fill.iter().any(|byte| *byte != 0) {
-            let per_step = (STEP / fill.len() as u64).max(1) * fill.len() as u64;
-            let block = fill.repeat((per_step.min(bytes) / fill.len() as u64) as usize);
-            let mut at = 0;
-            while at < bytes {
-                let len = (bytes - at).min(block.len() as u64) as usize;
-                writer.raw(Addr(addr.0 + at), &block[..len])?;
-                at += len as u64;
-            }
-        }
-        Ok(addr)
+        allocate_filled(writer, bytes, &self.fill_bytes_or_zeros())
     }
 
     fn fill_bytes_or_zeros(&self) -> Vec<u8> {

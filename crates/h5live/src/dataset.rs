@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use h5live_filter::{Pipeline, Registry};
 use h5live_format::message::{
-    ChunkIndex, Chunked, DataLayout, Dataspace, Datatype, Fill, FillValue, Filter, FilterPipeline,
+    ChunkIndex, Chunked, DataLayout, Dataspace, Datatype, Fill, FillTime, FillValue, Filter, FilterPipeline,
 };
 use h5live_format::object_header::MessageType;
 use h5live_format::{Addr, Malformed, Why};
@@ -270,7 +270,7 @@ impl Dataset {
     /// It is of variable length, and damaged.
     pub fn fill_value(&self) -> Result<Option<Value>> {
         let meta = &self.shared.meta;
-        if meta.fill.as_ref().is_some_and(|fill| fill.value == Fill::Undefined) {
+        if meta.fill.as_ref().is_none_or(|fill| fill.value == Fill::Undefined) {
             return Ok(None);
         }
         let zeros = vec![0; meta.element_size];
@@ -282,9 +282,9 @@ impl Dataset {
     #[must_use]
     pub fn has_fill_value(&self) -> Option<bool> {
         match self.shared.meta.fill.as_ref().map(|fill| &fill.value) {
-            Some(Fill::Undefined) => None,
+            Some(Fill::Undefined) | None => None,
             Some(Fill::Value(_)) => Some(true),
-            Some(Fill::Default) | None => Some(false),
+            Some(Fill::Default) => Some(false),
         }
     }
 
@@ -468,7 +468,9 @@ impl Dataset {
 
     /// What a selection means now.
     fn want(&self, selection: impl IntoSelection) -> Result<Wanted> {
-        self.file.complete_for_reading()?;
+        if self.file.complete_for_reading()? && self.shared.view().is_in_header() {
+            self.shared.look_again(&self.file.inner)?;
+        }
         let view = self.shared.view();
         let selection = selection.into_selection(&view.dims);
         let mut shape = selection.shape(&view.dims)?;
@@ -600,6 +602,15 @@ impl Meta {
         };
         let pipeline = pipeline(&filters, &file.filters)?;
         Ok(Self { datatype, committed, element_size, space, max, fill, filters, pipeline, grid })
+    }
+
+    /// What is read where nothing was written: one element, or `None` for zeros. Where filling is switched off libhdf5 leaves
+    /// memory as it is; zeros are what that amounts to for most programs, and always the same.
+    pub(crate) fn unwritten(&self) -> Option<&[u8]> {
+        match &self.fill {
+            Some(FillValue { write: FillTime::Never, .. }) => None,
+            _ => self.fill_bytes(),
+        }
     }
 
     /// One element of the fill value; `None` for zeros.

@@ -193,11 +193,11 @@ impl File {
         self.writing_session(|session| Ok(session.writer.superseded()))
     }
 
-    /// On a file that is being written: completes what is planned, so that all of it can be read.
-    pub(crate) fn complete_for_reading(&self) -> Result<()> {
+    /// On a file that is being written: completes what is planned, so that all of it can be read. Tells whether it is one.
+    pub(crate) fn complete_for_reading(&self) -> Result<bool> {
         match &self.inner.role {
-            Role::Writer(_) => self.session()?.complete_for_reading(),
-            Role::Reader(_) => Ok(()),
+            Role::Writer(_) => self.session()?.complete_for_reading().map(|()| true),
+            Role::Reader(_) => Ok(false),
         }
     }
 

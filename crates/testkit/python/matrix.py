@@ -416,7 +416,7 @@ def token_matches(found, wanted):
 
 def dumped_tree(path, entry):
     """Every object and link is listed, under its path."""
-    listed = {line.split("\t")[0].strip() + " " + line.split("\t")[1] for line in map(tidy, h5dump("-n", "1", path).splitlines()) if "\t" in line}
+    listed = set(map(tidy, h5dump("-n", "1", path).splitlines()))
     aliases = [link["target"] for link in entry["links"] if link["kind"] == "hard"]
     # What two links lead to is listed below the one that sorts first.
     shown = [item["path"] for item in entry["objects"] if not any(item["path"].startswith(f"{target}/") for target in aliases)]
@@ -433,6 +433,6 @@ def dumped_tree(path, entry):
 
 
 def tidy(line):
-    """`kind<tab>path` from h5dump's listing of contents."""
-    match = re.match(r" (group|link|ext link|dataset) +(/.*?)(?: ->.*)?$", line)
-    return f"{match[1]}\t{match[2]}" if match else ""
+    """`KIND PATH` from a line of h5dump's listing of contents, or nothing."""
+    match = re.match(r" *(group|link|ext link|dataset) +(/.*?)(?: ->.*)?$", line)
+    return f"{match[1]} {match[2]}" if match else ""

@@ -1,12 +1,15 @@
 //! What can go wrong on the other side.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 /// A failure of the other side, or of reaching it.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` form is its text, so that a test that unwraps shows it as it is meant to be read.
+#[derive(thiserror::Error)]
 pub enum Error {
     /// A program that tests need is not installed.
     #[error("{what} is not at {}: run `cargo xtask setup`", .at.display())]
@@ -98,6 +101,12 @@ pub enum Error {
 
 /// The result of asking the other side.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

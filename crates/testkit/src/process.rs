@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::{Error, Result};
 
@@ -335,12 +335,21 @@ impl Child {
         kill_and_reap(&mut self.process);
     }
 
-    /// Suspends it (`SIGSTOP`).
+    /// Suspends it (`SIGSTOP`): when this returns, all its threads have stopped.
     ///
     /// # Errors
-    /// [`Error::Io`] when it has ended.
+    /// [`Error::Io`] when it has ended, and [`Error::Timeout`] when it does not stop within seconds.
     pub fn stop(&mut self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let pid = WaitId::Pid(Pid::from_child(&self.process));
+        // Asked for without `EXITED`, so that reaping stays with the standard library.
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        let limit = Duration::from_secs(10);
+        let stopped = poll(limit, || waitid(pid.clone(), options).map_err(io::Error::from));
+        match stopped.map_err(Error::io(format!("stopping {}", self.name)))? {
+            Some(_) => Ok(()),
+            None => Err(self.timed_out("being stopped", limit)),
+        }
     }
 
     /// Lets it continue (`SIGCONT`).
@@ -461,14 +470,17 @@ impl Collector {
 }
 
 fn wait_for(process: &mut Process, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    poll(limit, || process.try_wait())
+}
+
+/// Asks until there is an answer, or none within `limit`.
+fn poll<T>(limit: Duration, mut ask: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     let start = Instant::now();
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(status) = process.try_wait()? {
-            return Ok(Some(status));
-        }
-        if start.elapsed() >= limit {
-            return Ok(None);
+        let answer = ask()?;
+        if answer.is_some() || start.elapsed() >= limit {
+            return Ok(answer);
         }
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));

@@ -71,14 +71,15 @@ impl Tool {
     }
 }
 
-/// What h5dump prints of a whole file, or of one object (by its path): with all digits of floating-point numbers, long lines, and no indices.
+/// What h5dump prints of a whole file, or of one dataset (by its path): with all digits of floating-point numbers, on long lines,
+/// without indices.
 ///
 /// # Errors
 /// As [`Tool::text`].
-pub fn h5dump(file: &Path, object: Option<&str>) -> Result<String> {
+pub fn h5dump(file: &Path, dataset: Option<&str>) -> Result<String> {
     let arguments = ["-y", "-w", "0", "-m", "%.17g"].map(OsString::from);
-    let object = object.into_iter().flat_map(|path| ["-d".into(), OsString::from(path)]);
-    Tool::H5dump.text(arguments.into_iter().chain(object).chain([file.into()]))
+    let dataset = dataset.into_iter().flat_map(|path| ["-d".into(), OsString::from(path)]);
+    Tool::H5dump.text(arguments.into_iter().chain(dataset).chain([file.into()]))
 }
 
 /// The structure of a file without its data, as h5dump prints it: `h5dump -p -H`.

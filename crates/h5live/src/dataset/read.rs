@@ -45,7 +45,7 @@ pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection
             Ok(())
         }),
         Storage::Contiguous(None) => {
-            fill(out, meta.fill_bytes());
+            fill(out, meta.unwritten());
             Ok(())
         }
         Storage::Contiguous(Some(start)) => gather.all(selection, &view.dims, out, &|at, buf| {
@@ -361,7 +361,7 @@ impl Chunks<'_> {
                 let Some(stored) = stored else {
                     for (_, to) in &points {
                         let to = *to as usize * size;
-                        fill(&mut out[to..to + size], self.meta.fill_bytes());
+                        fill(&mut out[to..to + size], self.meta.unwritten());
                     }
                     return Ok(());
                 };
@@ -475,7 +475,7 @@ impl Chunks<'_> {
                 Some(chunk) => {
                     to.copy_from_slice(&chunk[bytes.in_box as usize..(bytes.in_box + bytes.len) as usize]);
                 }
-                None => fill(to, self.meta.fill_bytes()),
+                None => fill(to, self.meta.unwritten()),
             }
         });
     }

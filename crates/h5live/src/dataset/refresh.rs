@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use h5live_format::message::ChunkIndex;
+
 use super::{Dataset, Shared, Storage, View};
 use crate::error::Result;
 use crate::file::{Inner, Role};
@@ -21,6 +23,17 @@ impl Dataset {
                 let refresh = || self.shared.refresh(inner, follower.look()?.as_deref());
                 refresh().map_err(|error| self.locate(error))
             }
+        }
+    }
+}
+
+impl View {
+    /// Whether the object header itself holds the elements, or names the only chunk.
+    pub(super) fn is_in_header(&self) -> bool {
+        match &self.storage {
+            Storage::Compact(_) => true,
+            Storage::Chunked { layout, .. } => matches!(layout.index, ChunkIndex::Single { .. }),
+            _ => false,
         }
     }
 }

@@ -1,18 +1,24 @@
 //! A dataset as its writer sees it: where its extent and its elements are written.
 
-use h5live_filter::Registry;
+use h5live_filter::{Pipeline, Registry};
 use h5live_format::Addr;
-use h5live_format::message::{DataLayout, Dataspace, Datatype, Fill, FillValue, FilterPipeline};
-use h5live_format::object_header::{MessageFlags, MessageType};
+use h5live_format::array_element::StoredChunk;
+use h5live_format::message::{
+    ChunkIndex, Chunked, DataLayout, Dataspace, Datatype, Fill, FillValue, FilterPipeline, FilteredChunk,
+};
+use h5live_format::object_header::{HeaderMessage, MessageFlags, MessageType};
 
 use super::layer::LiveBlock;
+use super::space::crosses_page;
 use super::writer::Writer;
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
+use crate::chunk::index::adopt::{adopt, allocate_filled};
 use crate::chunk::runs::runs;
 use crate::chunk::store::{ChunkStore, Parts, Seal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::header::{Chunk, Message, ObjectHeader};
+use crate::object::header_edit::HeaderEdit;
 use crate::object::shared::SharedMessages;
 use crate::selection::{Selection, Slab, elements};
 use crate::source::Source;
@@ -44,7 +50,13 @@ struct ExtentPlace {
 enum Storage {
     Compact { message: Place },
     Contiguous { addr: Addr },
-    Chunked(Box<ChunkStore>),
+    Chunked {
+        store: Box<ChunkStore>,
+        /// The layout as planned last, where it names the only, filtered chunk.
+        single: Option<Chunked>,
+    },
+    /// There are no elements.
+    Nothing,
 }
 
 /// Where raw data of a compact dataset stand in the object header.
@@ -61,14 +73,24 @@ struct LeftBehind {
     commit: u64,
 }
 
-impl WrittenDataset {
-    /// Opens the dataset whose object header is at `at`.
-    pub(crate) fn open(writer: &mut Writer, at: Addr, is_new: bool) -> Result<Self> {
-        let source = writer.source();
-        let header = ObjectHeader::read(&source, at)?;
+/// What the object header says of a dataset that matters to its writer.
+struct Description {
+    header: ObjectHeader,
+    dims: Vec<u64>,
+    max: Vec<Option<u64>>,
+    place: ExtentPlace,
+    element_size: u64,
+    fill: Vec<u8>,
+    pipeline: Option<Pipeline>,
+    layout: DataLayout,
+}
+
+impl Description {
+    fn read(source: &Source, at: Addr) -> Result<Self> {
+        let header = ObjectHeader::read(source, at)?;
         if header.settings().is_none() {
             return Err(Error::new(ErrorKind::NotLive {
-                reason: "its object header is of version 1, which cannot be changed while readers look; \
+                reason: "its object header is of version 1, which cannot change while readers look; \
                          convert the file with `h5live repack`"
                     .to_owned(),
             }));
@@ -80,60 +102,143 @@ impl WrittenDataset {
         };
         let space = message(MessageType::DATASPACE)?;
         let dataspace = Dataspace::decode(&space.body, header.body_addr(space).0, widths)?;
-        let element_size = element_size(&source, &header, message(MessageType::DATATYPE)?)?;
+        let element_size = element_size(source, &header, message(MessageType::DATATYPE)?)?;
         let fill = fill_of(&header, element_size)?;
         let dims = dataspace.dims().to_vec();
         let max = match &dataspace {
             Dataspace::Simple { max: Some(max), .. } => max.clone(),
             _ => dims.iter().map(|dim| Some(*dim)).collect(),
         };
-        let layout_message = message(MessageType::DATA_LAYOUT)?;
-        let layout = DataLayout::decode(&layout_message.body, header.body_addr(layout_message).0, widths)?;
-        let storage = match layout {
+        let layout = message(MessageType::DATA_LAYOUT)?;
+        let layout = DataLayout::decode(&layout.body, header.body_addr(layout).0, widths)?;
+        let place = extent_place(&header, space, widths.length.into());
+        let pipeline = pipeline_of(&header)?;
+        Ok(Self { dims, max, place, element_size, fill, pipeline, layout, header })
+    }
+
+    fn grid(&self, chunked: &Chunked) -> Grid {
+        Grid::new(chunked.chunk.clone(), self.element_size, &self.max)
+    }
+
+    fn can_grow(&self) -> bool {
+        self.max.iter().zip(&self.dims).any(|(max, dim)| *max != Some(*dim))
+    }
+
+    /// The layout that the dataset needs before it can be changed while readers look; `None` if it has that.
+    fn settled_layout(&self, writer: &mut Writer) -> Result<Option<DataLayout>> {
+        match &self.layout {
+            DataLayout::Contiguous { addr: None, size } => {
+                let bytes = size.or_else(|| elements(&self.dims)?.checked_mul(self.element_size)).unwrap_or(0);
+                if bytes == 0 {
+                    return Ok(None);
+                }
+                let addr = allocate_filled(writer, bytes, &self.fill)?;
+                Ok(Some(DataLayout::Contiguous { addr: Some(addr), size: Some(bytes) }))
+            }
+            DataLayout::Chunked(chunked) => {
+                let grid = self.grid(chunked);
+                let chunks = match (chunked.addr, chunked.index) {
+                    (None, ChunkIndex::Single { filtered: None }) => Some(1),
+                    (None, ChunkIndex::Implicit) => grid.max_count(),
+                    _ => None,
+                };
+                if let Some(bytes) = chunks.and_then(|chunks| chunks.checked_mul(grid.chunk_bytes)) {
+                    let addr = Some(allocate_filled(writer, bytes, &self.fill)?);
+                    return Ok(Some(DataLayout::Chunked(Chunked { addr, ..chunked.clone() })));
+                }
+                let adopted = adopt(writer, chunked, &grid, &self.dims, &self.max, self.pipeline.as_ref())?;
+                Ok(adopted.map(DataLayout::Chunked))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the extent can be overwritten up to its checksum within one page.
+    fn extent_is_ready(&self, writer: &Writer) -> bool {
+        let ExtentPlace { chunk, offset, .. } = self.place;
+        !self.can_grow() || !crosses_page(writer.base() + chunk.addr.0 + offset as u64, chunk.size - offset as u64)
+    }
+}
+
+/// Gives a dataset that was made elsewhere the form in which it can change while readers look.
+fn make_ready(writer: &mut Writer, at: Addr) -> Result<()> {
+    let found = Description::read(&writer.source(), at)?;
+    let layout = found.settled_layout(writer)?;
+    let move_extent = !found.extent_is_ready(writer);
+    if layout.is_none() && !move_extent {
+        return Ok(());
+    }
+    let mut edit = HeaderEdit::open(&writer.source(), at)?;
+    if let Some(layout) = layout {
+        let flags = found.header.find(MessageType::DATA_LAYOUT).map_or(MessageFlags::NONE, |message| message.flags);
+        let body = layout.encode(writer.widths());
+        edit.set(writer, HeaderMessage::new(MessageType::DATA_LAYOUT, flags, body))?;
+    }
+    if move_extent {
+        edit.move_to_own_block(writer, MessageType::DATASPACE)?;
+    }
+    edit.commit(writer)?;
+    writer.structure_changed();
+    Ok(())
+}
+
+/// Whether the dataset at `at` can grow: then it must be ready before the file is live.
+pub(crate) fn can_grow(source: &Source, header: &ObjectHeader) -> Result<bool> {
+    let Some(space) = header.find(MessageType::DATASPACE) else { return Ok(false) };
+    Ok(match Dataspace::decode(&space.body, header.body_addr(space).0, source.widths())? {
+        Dataspace::Simple { dims, max: Some(max) } => max.iter().zip(&dims).any(|(max, dim)| *max != Some(*dim)),
+        _ => false,
+    })
+}
+
+impl WrittenDataset {
+    /// Opens the dataset whose object header is at `at`.
+    pub(crate) fn open(writer: &mut Writer, at: Addr, is_new: bool) -> Result<Self> {
+        if !is_new {
+            make_ready(writer, at)?;
+        }
+        let source = writer.source();
+        let found = Description::read(&source, at)?;
+        let Description { dims, max, place, element_size, .. } = &found;
+        let storage = match &found.layout {
             DataLayout::Compact(data) => {
+                let message = found.header.find(MessageType::DATA_LAYOUT);
+                let message = message.ok_or_else(|| Error::unsupported("a dataset without layout"))?;
                 let place = Place {
-                    chunk: header.chunks[layout_message.chunk],
-                    offset: layout_message.body_start + layout_message.body.len() - data.len(),
+                    chunk: found.header.chunks[message.chunk],
+                    offset: message.body_start + message.body.len() - data.len(),
                     len: data.len(),
                 };
                 Storage::Compact { message: place }
             }
-            DataLayout::Contiguous { addr: Some(addr), .. } => Storage::Contiguous { addr },
-            DataLayout::Contiguous { addr: None, .. } => {
-                return Err(Error::unsupported("writing to a contiguous dataset that has no space yet"));
-            }
+            DataLayout::Contiguous { addr: Some(addr), .. } => Storage::Contiguous { addr: *addr },
+            DataLayout::Contiguous { addr: None, .. } => Storage::Nothing,
             DataLayout::Chunked(chunked) => {
-                let grid = Grid::new(chunked.chunk.clone(), element_size, &max);
-                let pipeline = pipeline_of(&header)?;
-                let index = Index::open(&source, &chunked, &grid, pipeline.is_some())?;
-                if !index.can_be_written() {
-                    return Err(Error::new(ErrorKind::NotLive {
-                        reason: "its chunk index is a version 1 B-tree, which cannot be changed while readers look; \
-                                 convert the file with `h5live repack`"
-                            .to_owned(),
-                    }));
-                }
-                let parts = Parts { grid, index, pipeline, fill, max: max.clone() };
+                let grid = found.grid(chunked);
+                let pipeline = found.pipeline.clone();
+                let index = Index::open(&source, chunked, &grid, pipeline.is_some())?;
+                let single = matches!(chunked.index, ChunkIndex::Single { filtered: Some(_) }).then(|| chunked.clone());
+                let parts = Parts { grid, index, pipeline, fill: found.fill.clone(), max: max.clone() };
                 let store = if is_new { ChunkStore::new(parts) } else { ChunkStore::reopened(parts) };
-                Storage::Chunked(Box::new(store))
+                Storage::Chunked { store: Box::new(store), single }
             }
             DataLayout::Virtual { .. } => return Err(Error::unsupported("writing through a virtual dataset")),
         };
-        let place = extent_place(&header, space, widths.length.into());
-        Ok(Self { header: at, dims, max, place, element_size, storage, resized: false, left_behind: None })
+        Ok(Self {
+            header: at,
+            dims: dims.clone(),
+            max: max.clone(),
+            place: *place,
+            element_size: *element_size,
+            storage,
+            resized: false,
+            left_behind: None,
+        })
     }
 
     /// The extent as planned.
     pub(crate) fn dims(&self) -> &[u64] {
         &self.dims
-    }
-
-    /// The chunk store, if the dataset is chunked.
-    pub(crate) fn chunks(&mut self) -> Option<&mut ChunkStore> {
-        match &mut self.storage {
-            Storage::Chunked(store) => Some(store),
-            _ => None,
-        }
     }
 
     /// Adds `data`, whole rows of the dataset's type, along `axis`.
@@ -159,7 +264,7 @@ impl WrittenDataset {
         let mut slabs: Vec<Slab> = dims.iter().map(|dim| Slab::range(0..*dim)).collect();
         slabs[axis] = Slab::range(self.dims[axis]..dims[axis]);
         self.begin(writer)?;
-        let Storage::Chunked(store) = &mut self.storage else { return Err(self.cannot_grow(axis, dims[axis])) };
+        let Storage::Chunked { store, .. } = &mut self.storage else { return Err(self.cannot_grow(axis, dims[axis])) };
         store.write(writer, &slabs, &self.dims, &dims, data)?;
         self.set_dims(writer, dims);
         Ok(())
@@ -194,7 +299,7 @@ impl WrittenDataset {
         let size = self.element_size as usize;
         let spans: Vec<_> = self.dims.iter().map(|dim| 0..*dim).collect();
         match &mut self.storage {
-            Storage::Chunked(store) => store.write(writer, slabs, &self.dims, &self.dims, data),
+            Storage::Chunked { store, .. } => store.write(writer, slabs, &self.dims, &self.dims, data),
             Storage::Contiguous { addr } => {
                 let mut result = Ok(());
                 runs(slabs, &spans, |run| {
@@ -206,6 +311,7 @@ impl WrittenDataset {
                 });
                 result
             }
+            Storage::Nothing => Ok(()),
             Storage::Compact { message } => {
                 let Place { chunk, offset, len } = *message;
                 writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
@@ -226,7 +332,7 @@ impl WrittenDataset {
         self.begin(writer)?;
         let dims = self.dims.clone();
         let selection = |why: String| Error::new(ErrorKind::Selection { why, extent: dims.clone() });
-        let Storage::Chunked(store) = &mut self.storage else {
+        let Storage::Chunked { store, .. } = &mut self.storage else {
             return Err(selection("only a chunked dataset has chunks to write".to_owned()));
         };
         let grid = store.grid();
@@ -254,7 +360,7 @@ impl WrittenDataset {
         }
         self.begin(writer)?;
         let commit = writer.commit();
-        let Storage::Chunked(store) = &mut self.storage else {
+        let Storage::Chunked { store, .. } = &mut self.storage else {
             return Err(Error::new(ErrorKind::Shape {
                 given: dims.to_vec(),
                 why: "only a chunked dataset can change its extent".to_owned(),
@@ -276,18 +382,24 @@ impl WrittenDataset {
     /// Plans what was entered in the index.
     pub(crate) fn complete_index(&mut self, writer: &mut Writer) -> Result<()> {
         match &mut self.storage {
-            Storage::Chunked(store) => store.index_mut().settle(writer),
-            Storage::Compact { .. } | Storage::Contiguous { .. } => Ok(()),
+            Storage::Chunked { store, single } => {
+                store.index_mut().settle(writer)?;
+                match (single, store.index()) {
+                    (Some(layout), Index::Single(stored)) => name_only_chunk(writer, self.header, layout, *stored),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
         }
     }
 
     /// Completes what is planned, before a publication.
     pub(crate) fn settle(&mut self, writer: &mut Writer, which: Seal) -> Result<()> {
         self.tidy(writer)?;
-        if let Storage::Chunked(store) = &mut self.storage {
+        if let Storage::Chunked { store, .. } = &mut self.storage {
             store.seal(writer, &self.dims, which)?;
-            store.index_mut().settle(writer)?;
         }
+        self.complete_index(writer)?;
         if self.resized {
             let ExtentPlace { chunk, offset, width } = self.place;
             let dims = &self.dims;
@@ -310,7 +422,7 @@ impl WrittenDataset {
     /// Notes that the publication was made.
     pub(crate) fn published(&mut self) {
         self.resized = false;
-        if let Storage::Chunked(store) = &mut self.storage {
+        if let Storage::Chunked { store, .. } = &mut self.storage {
             store.published();
         }
     }
@@ -324,7 +436,7 @@ impl WrittenDataset {
     /// Takes entries out of the index that an earlier, larger extent needed, once the smaller one is published.
     fn tidy(&mut self, writer: &mut Writer) -> Result<()> {
         let due = |left: &mut LeftBehind| !writer.is_live() || left.commit < writer.commit();
-        if let (Some(left), Storage::Chunked(store)) = (self.left_behind.take_if(due), &mut self.storage) {
+        if let (Some(left), Storage::Chunked { store, .. }) = (self.left_behind.take_if(due), &mut self.storage) {
             store.leave_behind(writer, &left.dims, &self.dims)?;
         }
         Ok(())
@@ -347,6 +459,21 @@ impl WrittenDataset {
     }
 }
 
+/// Writes the layout message that names a dataset's only, filtered chunk, unless it does already.
+fn name_only_chunk(writer: &mut Writer, header: Addr, layout: &mut Chunked, stored: StoredChunk) -> Result<()> {
+    let filtered = Some(FilteredChunk { size: stored.size, filter_mask: stored.filter_mask });
+    let next = Chunked { index: ChunkIndex::Single { filtered }, addr: Some(stored.addr), ..layout.clone() };
+    if next != *layout {
+        let body = DataLayout::Chunked(next.clone()).encode(writer.widths());
+        let mut edit = HeaderEdit::open(&writer.source(), header)?;
+        edit.set(writer, HeaderMessage::new(MessageType::DATA_LAYOUT, MessageFlags::NONE, body))?;
+        edit.commit(writer)?;
+        writer.structure_changed();
+        *layout = next;
+    }
+    Ok(())
+}
+
 /// One element of the fill value; zeros where there is none.
 fn fill_of(header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
     let value = match header.find(MessageType::FILL_VALUE) {
@@ -361,7 +488,7 @@ fn fill_of(header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
     })
 }
 
-fn pipeline_of(header: &ObjectHeader) -> Result<Option<h5live_filter::Pipeline>> {
+fn pipeline_of(header: &ObjectHeader) -> Result<Option<Pipeline>> {
     let Some(message) = header.find(MessageType::FILTER_PIPELINE) else { return Ok(None) };
     let filters = FilterPipeline::decode(&message.body, header.body_addr(message).0)?;
     let pipeline = crate::dataset::pipeline(&filters, &Registry::default())?;

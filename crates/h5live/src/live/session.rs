@@ -1,17 +1,18 @@
 //! A file opened for writing: its locks, its writer, and the datasets that are being written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use h5live_format::message::BTreeK;
+use h5live_filter::Registry;
+use h5live_format::message::{BTreeK, LinkTarget};
 use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name};
 
-use super::dataset::WrittenDataset;
+use super::dataset::{WrittenDataset, can_grow};
 use super::follower::{Follower, WriterState};
 use super::trailer::{SessionId, Writer as Identity};
 use super::writer::Writer;
@@ -19,6 +20,8 @@ use crate::chunk::store::Seal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::find_superblock;
 use crate::object::global_heap_edit::HeapWriter;
+use crate::object::header::ObjectHeader;
+use crate::object::links::{self, LinkStorage};
 use crate::source::{Patience, Source};
 
 /// Everything behind a file opened for writing.
@@ -32,6 +35,8 @@ pub(crate) struct Session {
     dirty: Vec<Addr>,
     root: Addr,
     warning: Option<String>,
+    /// Whether there may be datasets that another library made.
+    made_elsewhere: bool,
     closed: bool,
 }
 
@@ -64,7 +69,9 @@ impl Session {
         let root = crate::object::link_edit::new_group(&mut writer, crate::object::link_edit::GroupSettings::default())?;
         superblock.root = Root::ObjectHeader(root);
         writer.adopt_superblock(superblock)?;
-        Ok(Self::on(writer, root))
+        let mut session = Self::on(writer, root);
+        session.made_elsewhere = false;
+        Ok(session)
     }
 
     /// Opens the file at `path` to change it or add to it.
@@ -129,18 +136,9 @@ impl Session {
             dirty: Vec::new(),
             root,
             warning: None,
+            made_elsewhere: true,
             closed: false,
         }
-    }
-
-    /// Object header of the root group.
-    pub(crate) fn root(&self) -> Addr {
-        self.root
-    }
-
-    /// The file on disk, unless the session is on other storage.
-    pub(crate) fn file(&self) -> Option<&File> {
-        self.file.as_ref()
     }
 
     /// What the user should know about exclusion on this filesystem.
@@ -224,6 +222,9 @@ impl Session {
         if self.writer.is_live() {
             return Ok(());
         }
+        if self.made_elsewhere {
+            self.make_ready()?;
+        }
         self.settle(Seal::Complete)?;
         let identity = Identity { host: host_name(), pid: std::process::id(), since: SystemTime::now() };
         self.writer.go_live(identity, new_session_id(), strict)?;
@@ -251,6 +252,31 @@ impl Session {
         self.lease = None;
         if let Some(file) = self.file.take() {
             file.unlock().map_err(|error| locked(error, file.path()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Gives every dataset that can grow the form in which it can do so while readers look.
+    fn make_ready(&mut self) -> Result<()> {
+        let source = self.writer.source();
+        let mut seen = HashSet::from([self.root]);
+        let mut waiting = vec![self.root];
+        while let Some(at) = waiting.pop() {
+            let header = ObjectHeader::read(&source, at)?;
+            if can_grow(&source, &header)? {
+                self.open_dataset(at, false)?;
+            } else if LinkStorage::of(&source, &header)?.is_some() {
+                links::each(&source, &Registry::default(), &header, |link| {
+                    if let LinkTarget::Hard(target) = link.target
+                        && seen.insert(target)
+                    {
+                        waiting.push(target);
+                    }
+                    Ok(())
+                })?;
+            }
         }
         Ok(())
     }

@@ -1,12 +1,10 @@
 //! Attributes being set and deleted.
 //!
-//! Few small attributes are messages of the object's header; when they become many, or one too large, they move to dense
-//! storage, all at once. Setting an attribute that is there never shows a reader that it is gone: a value of the same
+//! Few small attributes are messages of the object's header; when they become many, or one too large, they move to
+//! dense storage, all at once. Setting an attribute that is there never shows a reader that it is gone: a value of the same
 //! size takes one overwrite, any other is there before the old one goes.
 
-use h5live_format::message::{
-    Attribute, AttributeInfo, CreationOrder, MaybeShared, Name, PhaseChange, SharedMessage,
-};
+use h5live_format::message::{Attribute, AttributeInfo, CreationOrder, MaybeShared, Name, PhaseChange, SharedMessage};
 use h5live_format::object_header::{AttributeOrder, HeaderMessage, MessageFlags, MessageType};
 use h5live_format::{Addr, Widths};
 
@@ -55,7 +53,12 @@ pub(crate) fn delete_attribute(writer: &mut Writer, object: Addr, name: &[u8]) -
 ///
 /// # Errors
 /// There is none of that name, the new name is taken or cannot be one, or the object has a version 1 header.
-pub(crate) fn rename_attribute(writer: &mut Writer, object: Addr, name: &[u8], new_name: impl Into<Name>) -> Result<()> {
+pub(crate) fn rename_attribute(
+    writer: &mut Writer,
+    object: Addr,
+    name: &[u8],
+    new_name: impl Into<Name>,
+) -> Result<()> {
     let mut edit = ObjectEdit::open(writer, object)?;
     let source = writer.source();
     let (mut attribute, _) = edit.find(&source, name)?.ok_or_else(|| not_found(name))?;
@@ -198,7 +201,7 @@ impl ObjectEdit {
         let decode = |(place, message): (Place, &HeaderMessage)| {
             if message.flags.contains(MessageFlags::SHARED) {
                 return Err(Error::unsupported(
-                    "attributes in the file's table of shared messages cannot be changed; convert the file with `h5live repack`",
+                    "attributes in the table of shared messages cannot be changed; convert the file with `h5live repack`",
                 ));
             }
             let attribute = Attribute::decode(&message.body, self.at.0, self.widths)?;

@@ -207,13 +207,19 @@ pub(crate) fn put<K: DenseKind>(
             )
         })?;
     }
-    name_tree::change(writer, LiveBlock::NameTreeHeader, storage.name_index, (), |editor: &mut Editor<K::ByName>, source| {
-        editor.put(
-            K::by_name(hash, &id, object.order),
-            |addr, len| source.bytes(NODE, addr, len),
-            |other| compare::<K>(source, &storage, other, hash, &object.name),
-        )
-    })?;
+    name_tree::change(
+        writer,
+        LiveBlock::NameTreeHeader,
+        storage.name_index,
+        (),
+        |editor: &mut Editor<K::ByName>, source| {
+            editor.put(
+                K::by_name(hash, &id, object.order),
+                |addr, len| source.bytes(NODE, addr, len),
+                |other| compare::<K>(source, &storage, other, hash, &object.name),
+            )
+        },
+    )?;
     if let Some((old, _)) = before {
         heap.remove(writer, K::id(&old))?;
         heap.settle(writer)?;
@@ -256,10 +262,7 @@ fn editable<K: DenseKind>(writer: &mut Writer, storage: DenseStorage) -> Result<
     let base = writer.base();
     let tree_size = Header::size(writer.widths());
     let in_page = |addr: Addr| !crosses_page(base + addr.0, tree_size);
-    if heap.is_live_editable(base)
-        && in_page(storage.name_index)
-        && storage.creation_order_index.is_none_or(in_page)
-    {
+    if heap.is_live_editable(base) && in_page(storage.name_index) && storage.creation_order_index.is_none_or(in_page) {
         return Ok((storage, heap));
     }
     let objects = every::<K>(&source, &storage)?;
@@ -270,7 +273,7 @@ fn editable<K: DenseKind>(writer: &mut Writer, storage: DenseStorage) -> Result<
 }
 
 /// Every object there is.
-fn every<K: DenseKind>(source: &Source, storage: &DenseStorage) -> Result<Vec<DenseObject>> {
+pub(crate) fn every<K: DenseKind>(source: &Source, storage: &DenseStorage) -> Result<Vec<DenseObject>> {
     let heap = FractalHeap::open(source, storage.heap, &Registry::default())?;
     let tree = open_tree::<K::ByName>(source, storage.name_index, ())?;
     let mut objects = Vec::new();
@@ -292,7 +295,7 @@ fn object<K: DenseKind>(
 ) -> Result<DenseObject> {
     if !K::is_here(record) {
         return Err(Error::unsupported(
-            "attributes in the file's table of shared messages cannot be changed; convert the file with `h5live repack`",
+            "attributes in the table of shared messages cannot be changed; convert the file with `h5live repack`",
         ));
     }
     let bytes = heap.object(source, K::id(record))?;
@@ -307,10 +310,8 @@ fn find_record<K: DenseKind>(
 ) -> Result<Option<(K::ByName, DenseObject)>> {
     let hash = lookup3(name);
     let tree = open_tree::<K::ByName>(source, storage.name_index, ())?;
-    let found = tree.find(
-        |addr, len| source.bytes(NODE, addr, len),
-        |record| compare::<K>(source, storage, record, hash, name),
-    )?;
+    let found = tree
+        .find(|addr, len| source.bytes(NODE, addr, len), |record| compare::<K>(source, storage, record, hash, name))?;
     let Some(record) = found else { return Ok(None) };
     let heap = FractalHeap::open(source, storage.heap, &Registry::default())?;
     let object = object::<K>(source, &heap, storage, &record)?;
@@ -336,10 +337,7 @@ fn compare<K: DenseKind>(
 
 fn remove_order<K: DenseKind>(writer: &mut Writer, kind: LiveBlock, index: Addr, order: u64) -> Result<()> {
     name_tree::change(writer, kind, index, (), |editor: &mut Editor<K::ByOrder>, source| {
-        editor.remove(
-            |addr, len| source.bytes(NODE, addr, len),
-            |other| Ok::<_, Error>(K::order(other).cmp(&order)),
-        )
+        editor.remove(|addr, len| source.bytes(NODE, addr, len), |other| Ok::<_, Error>(K::order(other).cmp(&order)))
     })?;
     Ok(())
 }

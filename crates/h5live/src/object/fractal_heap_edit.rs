@@ -1,7 +1,7 @@
 //! Fractal heaps being filled, while readers look at what is in them already.
 //!
-//! Our direct blocks have no checksum: an object goes to the free end of the newest block, which nothing names before an
-//! index does. Blocks are found from tables of pointers (indirect blocks); a new block is complete before one pointer
+//! Our direct blocks have no checksum: an object goes to the free end of the newest block, which nothing names before
+//! an index does. Blocks are found from tables of pointers (indirect blocks); a new block is complete before one pointer
 //! and the heap's header are overwritten, and a table that grows is a new table.
 //!
 //! Where the free end begins is known from two things that must agree: the header's count of free bytes, and a mark at
@@ -109,18 +109,13 @@ impl HeapEdit {
             HeapId::HugeIndirect { id } => {
                 let Some(tree) = self.header.huge_tree else { return Ok(()) };
                 // Tidying: it comes after the name is gone.
-                let removed = name_tree::change(
-                    writer,
-                    name_tree::TIDIED,
-                    tree,
-                    self.huge_form(),
-                    |editor, source| {
+                let removed =
+                    name_tree::change(writer, name_tree::TIDIED, tree, self.huge_form(), |editor, source| {
                         editor.remove(
                             |addr, len| source.bytes(super::links::NODE, addr, len),
                             |record: &HugeRecord| Ok::<_, Error>(record.id.cmp(&Some(id))),
                         )
-                    },
-                )?;
+                    })?;
                 if let Some(removed) = removed {
                     self.header.huge_objects = self.header.huge_objects.saturating_sub(1);
                     self.header.huge_size = self.header.huge_size.saturating_sub(removed.size);
@@ -273,7 +268,8 @@ impl HeapEdit {
             let number = usize::from(entry.row) * usize::from(table.width) + usize::from(entry.column);
             let damaged = || Error::unsupported("a fractal heap whose tables do not cover its blocks");
             let Some(below) = table.child_rows(entry.row) else {
-                *indirect.direct.get_mut(number).ok_or_else(damaged)? = Some(DirectChild { addr: block, filtered: None });
+                *indirect.direct.get_mut(number).ok_or_else(damaged)? =
+                    Some(DirectChild { addr: block, filtered: None });
                 return self.write_table(writer, addr, &indirect);
             };
             let place = number.checked_sub(indirect.direct.len());

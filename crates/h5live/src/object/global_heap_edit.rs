@@ -4,8 +4,8 @@
 //! what one publication brings into collections that are written once, complete. The reference to a datum is known at
 //! once, because a collection's space is reserved when it is opened.
 
-use h5live_format::global_heap::{CollectionBuilder, GlobalHeapId, MIN_COLLECTION_SIZE, VariableLength};
 use h5live_format::Addr;
+use h5live_format::global_heap::{CollectionBuilder, GlobalHeapId, MIN_COLLECTION_SIZE, VariableLength};
 
 use crate::error::{Error, Result};
 use crate::live::space::Placement;
@@ -35,8 +35,8 @@ impl HeapWriter {
         Self::default()
     }
 
-    /// Adds a datum of `length` elements, encoded as `bytes`, and returns what stands for it in its element. Nothing may
-    /// be published that holds it before [`HeapWriter::settle`].
+    /// Adds a datum of `length` elements, encoded as `bytes`, and returns what stands for it in its element. Nothing
+    /// may be published that holds it before [`HeapWriter::settle`].
     pub(crate) fn add(&mut self, writer: &mut Writer, length: u32, bytes: &[u8]) -> Result<VariableLength> {
         let object = if length == 0 { None } else { Some(self.add_object(writer, bytes)?) };
         Ok(VariableLength { length, object })

@@ -193,7 +193,7 @@ impl HeaderEdit {
         let prefix = header.prefix;
         let ObjectHeaderPrefix::V2 { settings, .. } = prefix else {
             return Err(Error::unsupported(
-                "the object has a version 1 header, which cannot be changed safely; convert the file with `h5live repack`",
+                "a version 1 object header cannot be changed safely; convert the file with `h5live repack`",
             ));
         };
         let mut chunks = Vec::with_capacity(header.chunks.len());
@@ -291,6 +291,16 @@ impl HeaderEdit {
         }
     }
 
+    /// Moves a message to a block of its own, within one page, where it can change.
+    pub(crate) fn move_to_own_block(&mut self, writer: &mut Writer, kind: MessageType) -> Result<()> {
+        if let Some((place, message)) = self.find(kind) {
+            let message = message.clone();
+            self.remove(place, Removal::Now);
+            self.open_block(writer, Some(message))?;
+        }
+        Ok(())
+    }
+
     /// Removes a message; its room becomes free.
     pub(crate) fn remove(&mut self, place: Place, when: Removal) {
         self.blank(place);
@@ -383,9 +393,8 @@ impl HeaderEdit {
         let keeps = |taken: Place, room: usize| {
             self.fits(room - size, least) || self.rooms().any(|(place, room)| place != taken && self.fits(room, least))
         };
-        let fitting = self.rooms().filter(|(place, room)| {
-            self.fits(*room, size) && (!could_continue || keeps(*place, *room))
-        });
+        let fitting =
+            self.rooms().filter(|(place, room)| self.fits(*room, size) && (!could_continue || keeps(*place, *room)));
         fitting.min_by_key(|(_, room)| *room).map(|(place, _)| place)
     }
 
@@ -402,7 +411,8 @@ impl HeaderEdit {
         let settings = self.settings;
         let chunk = &mut self.chunks[place.chunk];
         let is_nil = |message: Option<&HeaderMessage>| message.is_some_and(|message| message.kind == MessageType::NIL);
-        let first = if place.index > 0 && is_nil(chunk.messages.get(place.index - 1)) { place.index - 1 } else { place.index };
+        let first =
+            if place.index > 0 && is_nil(chunk.messages.get(place.index - 1)) { place.index - 1 } else { place.index };
         let last = if is_nil(chunk.messages.get(place.index + 1)) { place.index + 1 } else { place.index };
         // With a NIL message in the chunk, libhdf5 allows nothing to be left over.
         let size = settings.messages_size(&chunk.messages[first..=last]) + chunk.gap;
@@ -447,7 +457,8 @@ impl HeaderEdit {
         messages.extend(message);
         let content = self.settings.messages_size(&messages);
         let needed = self.settings.continuation_size(content + least + self.settings.message_header_size());
-        let before = self.chunks.iter().skip(1).map(|chunk| chunk.size(&self.settings)).max().unwrap_or(FIRST_BLOCK / 2);
+        let before =
+            self.chunks.iter().skip(1).map(|chunk| chunk.size(&self.settings)).max().unwrap_or(FIRST_BLOCK / 2);
         let size = needed.max((before * 2).min(PAGE as usize)).max(FIRST_BLOCK).next_power_of_two();
         // Messages that had to move may be too many for a page together with this one: then the block is written once.
         let (size, placement) =
@@ -514,9 +525,8 @@ impl HeaderEdit {
         let new = chunk.image(&self.settings);
         let mut old = writer.source().bytes("object header chunk", chunk.addr, new.len() as u64)?;
         let len = (new.len() + CHECKSUM) as u64;
-        Ok(overwrite(&mut old, &new).is_some_and(|first| {
-            crosses_page(writer.base() + chunk.addr.0 + first as u64, len - first as u64)
-        }))
+        Ok(overwrite(&mut old, &new)
+            .is_some_and(|first| crosses_page(writer.base() + chunk.addr.0 + first as u64, len - first as u64)))
     }
 
     fn move_block(&mut self, writer: &mut Writer, number: usize) -> Result<()> {
@@ -570,40 +580,4 @@ fn owned(raw: &RawMessage<'_>) -> HeaderMessage {
 
 fn no_room() -> Error {
     Error::unsupported("the object header has no room to be continued; convert the file with `h5live repack`")
-}
-
-/// Where a dataset's current dimensions are: the chunk (its number in the header), the offset of the first one in that
-/// chunk, and the bytes of each. `None` when the object has none.
-pub(crate) fn dims_place(header: &ObjectHeader, widths: Widths) -> Option<(usize, usize, u8)> {
-    let message = header.find(MessageType::DATASPACE)?;
-    if message.flags.contains(MessageFlags::SHARED) {
-        return None;
-    }
-    let fixed = match message.body.first()? {
-        1 => 8,
-        _ => 4,
-    };
-    Some((message.chunk, message.body_start + fixed, widths.length))
-}
-
-/// Plans other current dimensions for the dataset whose header lies at `dataset`.
-pub(crate) fn set_dims(writer: &Writer, dataset: Addr, dims: &[u64]) -> Result<()> {
-    let source = writer.source();
-    let header = ObjectHeader::read(&source, dataset)?;
-    if header.settings().is_none() {
-        return Err(Error::unsupported(
-            "the dataset has a version 1 header, which cannot be changed safely; convert the file with `h5live repack`",
-        ));
-    }
-    let place = dims_place(&header, writer.widths());
-    let (chunk, offset, width) = place.ok_or_else(|| Error::unsupported("a dataset whose dataspace is shared"))?;
-    let chunk = header.chunks[chunk];
-    let mut bytes = Vec::with_capacity(dims.len() * usize::from(width));
-    for dim in dims {
-        bytes.put_uint(*dim, width.into());
-    }
-    writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
-        let end = offset + bytes.len();
-        overwrite(&mut image[offset..end], &bytes).map(|first| offset + first)
-    })
 }

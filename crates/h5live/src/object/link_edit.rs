@@ -39,9 +39,7 @@ pub(crate) enum LinkOrder {
     /// They do not.
     #[default]
     Untracked,
-    /// Each link stores it.
-    Tracked,
-    /// In addition, dense storage has an index by it.
+    /// Each link stores it, and dense storage has an index by it.
     Indexed,
 }
 
@@ -49,7 +47,6 @@ pub(crate) enum LinkOrder {
 pub(crate) fn new_group(writer: &mut Writer, settings: GroupSettings) -> Result<Addr> {
     let creation_order = match settings.link_order {
         LinkOrder::Untracked => CreationOrder::Untracked,
-        LinkOrder::Tracked => CreationOrder::Tracked { next: 0 },
         LinkOrder::Indexed => CreationOrder::Indexed { next: 0 },
     };
     let info = LinkInfo { creation_order, dense: None }.encode(writer.widths());
@@ -189,9 +186,7 @@ impl GroupEdit {
 
     fn require_free(&self, source: &Source, name: &Name) -> Result<()> {
         match self.find(source, name.as_bytes())? {
-            Some(_) => {
-                Err(ErrorKind::Exists { what: "link", name: name.to_string_lossy().into_owned() }.into())
-            }
+            Some(_) => Err(ErrorKind::Exists { what: "link", name: name.to_string_lossy().into_owned() }.into()),
             None => Ok(()),
         }
     }
@@ -205,7 +200,8 @@ impl GroupEdit {
             return self.set_info(writer);
         }
         let links = self.compact()?;
-        if links.len() < usize::from(self.phase_change()?.max_compact) && object.bytes.len() <= HeaderMessage::MAX_BODY {
+        if links.len() < usize::from(self.phase_change()?.max_compact) && object.bytes.len() <= HeaderMessage::MAX_BODY
+        {
             self.set_info(writer)?;
             return self.header.add(writer, HeaderMessage::new(MessageType::LINK, MessageFlags::NONE, object.bytes));
         }

@@ -14,4 +14,4 @@ pub(crate) mod links;
 pub(crate) mod name_tree;
 pub(crate) mod shared;
 #[cfg(test)]
-mod structure_other_side;
+mod structure_live;

@@ -1,4 +1,4 @@
-//! Version 2 B-trees that find heap objects: links and attributes by name and by creation order, huge objects by number.
+//! Version 2 B-trees that find heap objects: links and attributes by name and creation order, huge objects by number.
 //!
 //! Nodes are never changed where readers may look: the path that changes is copied, and turning the header to the copy
 //! publishes it. Nodes that no publication has reached yet are as good as free space, so a file that is being filled

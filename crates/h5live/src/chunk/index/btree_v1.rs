@@ -1,7 +1,6 @@
 //! Chunks in a version 1 B-tree, as libhdf5 writes them up to 1.8 and by default ever since: found only. The tree has no
 //! checksums and cannot be changed while others read it, so nothing is entered here.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use h5live_format::array_element::StoredChunk;
@@ -36,16 +35,10 @@ impl ChunkTreeV1 {
         let mut expected = None;
         loop {
             let node = self.node(source, addr, expected)?;
-            let found = node.find(|key, next| {
-                Ok::<Ordering, crate::Error>(if offset < key.offset {
-                    Ordering::Greater
-                } else if offset >= next.offset {
-                    Ordering::Less
-                } else {
-                    Ordering::Equal
-                })
-            })?;
-            let Some((key, child)) = found else { return Ok(None) };
+            // The last key is no use: it ends the tree within the last chunk, by the one dimension that keys here lack.
+            let keys = &node.keys[..node.children.len()];
+            let Some(last) = keys.partition_point(|key| key.offset <= offset).checked_sub(1) else { return Ok(None) };
+            let (key, child) = (&keys[last], node.children[last]);
             match node.level.checked_sub(1) {
                 None => return Ok((key.offset == offset).then(|| stored(key, child))),
                 Some(below) => (addr, expected) = (child, Some(below)),

@@ -148,6 +148,16 @@ impl FixedArray {
         Ok(Self { at, header, geometry })
     }
 
+    /// Whether the array has the form it would have been given here.
+    pub(crate) fn is_ours(&self, base: u64) -> bool {
+        let fits = |size: u64| self.header.data_block.is_some_and(|at| !crosses_page(base + at.0, size));
+        self.header.page_bits == Self::page_bits(self.header.elements, self.header.element_size.into())
+            && match self.geometry.pages() {
+                None => fits(self.geometry.data_block_size()),
+                Some(_) => fits(self.geometry.paged_prefix_size()),
+            }
+    }
+
     /// Address of the header.
     pub(crate) fn at(&self) -> Addr {
         self.at

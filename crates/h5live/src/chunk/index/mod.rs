@@ -1,6 +1,7 @@
 //! The six chunk indexes of version 4 layouts, and the version 1 B-tree of older ones: where is each chunk?
 
 pub(crate) mod btree_v1;
+pub(crate) mod adopt;
 pub(crate) mod btree_v2;
 pub(crate) mod extensible_array;
 pub(crate) mod fixed_array;
@@ -46,6 +47,8 @@ pub(crate) enum Index {
 pub(crate) struct Slot {
     pub(crate) stored: Option<StoredChunk>,
     place: Place,
+    /// Whether a chunk the layout names may come to lie elsewhere.
+    moves: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -62,7 +65,8 @@ impl Slot {
         match &self.place {
             Place::Array(slot) => slot.is_replaceable(base),
             Place::Tree(_) => true,
-            Place::Given => false,
+            // A single chunk without filters lies where the layout says; with filters, the layout can say otherwise.
+            Place::Given => self.moves,
         }
     }
 }
@@ -111,18 +115,19 @@ impl Index {
 
     /// Makes room for the chunk at `scaled`.
     pub(crate) fn slot(&mut self, writer: &mut Writer, grid: &Grid, scaled: &[u64]) -> Result<Slot> {
-        let number = grid.number(scaled).ok_or_else(|| Error::unsupported("a chunk number of more than 64 bits"))?;
-        let array = |slot: ArraySlot| Slot { stored: slot.stored(), place: Place::Array(slot) };
+        let number = || grid.number(scaled).ok_or_else(|| Error::unsupported("a chunk number of more than 64 bits"));
+        let array = |slot: ArraySlot| Slot { stored: slot.stored(), place: Place::Array(slot), moves: true };
         match self {
-            Self::Fixed(index) => index.slot(writer, grid, number).map(array),
-            Self::Extensible(index) => index.slot(writer, grid, number).map(array),
+            Self::Fixed(index) => index.slot(writer, grid, number()?).map(array),
+            Self::Extensible(index) => index.slot(writer, grid, number()?).map(array),
             Self::Tree(index) => {
                 let stored = index.lookup(&writer.source(), scaled)?;
-                Ok(Slot { stored, place: Place::Tree(scaled.to_vec()) })
+                Ok(Slot { stored, place: Place::Tree(scaled.to_vec()), moves: true })
             }
             Self::Absent | Self::Single(_) | Self::Implicit(_) | Self::BTreeV1(_) => {
                 let stored = self.lookup(&writer.source(), grid, scaled)?;
-                Ok(Slot { stored, place: Place::Given })
+                let moves = matches!(self, Self::Absent | Self::Single(_));
+                Ok(Slot { stored, place: Place::Given, moves })
             }
         }
     }
@@ -143,15 +148,12 @@ impl Index {
                 index.enter(scaled, chunk);
                 Ok(())
             }
+            // The layout message names the only chunk: whoever has that message writes it.
+            (index @ (Self::Absent | Self::Single(_)), Place::Given) => {
+                *index = chunk.map_or(Self::Absent, Self::Single);
+                Ok(())
+            }
             _ => Err(Error::unsupported("entering a chunk in an index that has no entries")),
-        }
-    }
-
-    /// Whether chunks can be entered in an index of this kind.
-    pub(crate) fn can_be_written(&self) -> bool {
-        match self {
-            Self::Absent | Self::BTreeV1(_) => false,
-            Self::Single(_) | Self::Implicit(_) | Self::Fixed(_) | Self::Extensible(_) | Self::Tree(_) => true,
         }
     }
 

@@ -1,0 +1,115 @@
+//! What can be said of an object without reading its elements.
+
+use h5live::{Dataset, Layout, Object, Target};
+use serde_json::{Map, Value as Json, json};
+
+use crate::failure::Failure;
+use crate::output::shape;
+use crate::render;
+
+/// How far it may grow, where it may.
+pub(crate) fn max_shape(dataset: &Dataset) -> Option<String> {
+    let shape = dataset.shape();
+    let max = dataset.max_shape();
+    let can_grow = max.iter().zip(&shape).any(|(max, dim)| *max != Some(*dim));
+    can_grow.then(|| {
+        let dims: Vec<String> =
+            max.iter().map(|max| max.map_or_else(|| "unlimited".to_owned(), |max| max.to_string())).collect();
+        if let [only] = dims.as_slice() { format!("({only},)") } else { format!("({})", dims.join(", ")) }
+    })
+}
+
+/// Its shape; `null` and `scalar` where it has none.
+pub(crate) fn extent(dataset: &Dataset) -> String {
+    match dataset.shape().as_slice() {
+        [] if dataset.is_null() => "null".to_owned(),
+        [] => "scalar".to_owned(),
+        dims => shape(dims),
+    }
+}
+
+/// How it is stored, in a few words: `chunked (64, 512), shuffle, gzip 4`.
+pub(crate) fn storage(dataset: &Dataset) -> String {
+    let mut words = match (layout(dataset.layout()), dataset.chunk_shape()) {
+        (name, Some(chunk)) => format!("{name} {}", shape(chunk)),
+        (name, None) => name.to_owned(),
+    };
+    for filter in filters(dataset) {
+        words.push_str(", ");
+        words.push_str(&filter);
+    }
+    words
+}
+
+/// The filters, by their names and what matters of their parameters.
+pub(crate) fn filters(dataset: &Dataset) -> Vec<String> {
+    let name = |filter: h5live::FilterInfo| {
+        let name = filter.name.unwrap_or_else(|| format!("filter {}", filter.id));
+        match (name.as_str(), filter.values.as_slice()) {
+            ("deflate", [level]) => format!("gzip {level}"),
+            // The only parameter is the size of an element.
+            ("shuffle", _) | (_, []) => name,
+            (_, _) if filter.id < 256 => name,
+            (_, values) => format!("{name} {values:?}"),
+        }
+    };
+    dataset.filters().into_iter().map(name).collect()
+}
+
+/// The name of a layout.
+pub(crate) fn layout(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Compact => "compact",
+        Layout::Contiguous => "contiguous",
+        Layout::External => "external files",
+        Layout::Chunked => "chunked",
+        Layout::Virtual => "virtual",
+    }
+}
+
+/// Where a link leads, if it does not lead to an object by itself.
+pub(crate) fn target(target: &Target) -> Option<String> {
+    match target {
+        Target::Hard(_) => None,
+        Target::Soft(path) => Some(path.clone()),
+        Target::External { file, path } => Some(format!("{file}:{path}")),
+        Target::UserDefined { class, .. } => Some(format!("user-defined link of class {class}")),
+    }
+}
+
+/// What a program wants to know of an object.
+pub(crate) fn json(object: &Object) -> Result<Map<String, Json>, Failure> {
+    let mut map = Map::new();
+    map.insert("path".into(), json!(object.path()));
+    map.insert("kind".into(), json!(object.kind().to_string()));
+    match object {
+        Object::Group(_) => {}
+        Object::Datatype(datatype) => {
+            map.insert("type".into(), json!(datatype.datatype().to_string()));
+        }
+        Object::Dataset(dataset) => {
+            let shape = if dataset.is_null() { Json::Null } else { json!(dataset.shape()) };
+            map.insert("shape".into(), shape);
+            map.insert("max_shape".into(), json!(dataset.max_shape()));
+            map.insert("type".into(), json!(dataset.datatype().to_string()));
+            map.insert("layout".into(), json!(layout(dataset.layout())));
+            map.insert("chunk_shape".into(), json!(dataset.chunk_shape()));
+            map.insert("chunk_index".into(), json!(dataset.chunk_index()));
+            map.insert("filters".into(), json!(filters(dataset)));
+        }
+    }
+    Ok(map)
+}
+
+/// The attributes of an object as one JSON object.
+pub(crate) fn attributes(object: &Object) -> Result<Json, Failure> {
+    let mut map = Map::new();
+    for attribute in object.attributes()? {
+        let value = match attribute.is_null() {
+            true => Json::Null,
+            false => render::nested(&attribute.read_values()?, attribute.shape()),
+        };
+        map.insert(attribute.name().to_owned(), value);
+    }
+    Ok(Json::Object(map))
+}

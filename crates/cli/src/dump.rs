@@ -1,0 +1,265 @@
+//! `h5live dump`: everything that is in a file, or a part of it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use h5live::{Dataset, MemberKind, Object, Selection, Slab, Value};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::describe;
+use crate::failure::Failure;
+use crate::output;
+use crate::place::{self, Place};
+use crate::render;
+use crate::rows::pieces;
+use crate::selection;
+
+/// How long a line of values may become.
+const WIDTH: usize = 100;
+
+/// Write the contents of a file or object: structure, attributes and values
+///
+/// In text, each line of values begins with the position of its first.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Dump {
+    /// The file; an object's path may follow in the same word
+    file: PathBuf,
+    /// The object; without one, the whole file
+    path: Option<String>,
+    /// A JSON object: "objects", each with path, kind, attributes and, if it is a dataset, shape, type and data.
+    /// NaN and infinities are strings, complex numbers are pairs, bytes are in hexadecimal
+    #[arg(long)]
+    json: bool,
+    /// Only these elements of the dataset, as Python writes them: 0:10,5
+    #[arg(short, long, value_name = "START:STOP:STEP,...", allow_hyphen_values = true)]
+    selection: Option<String>,
+    /// No values
+    #[arg(short = 'H', long)]
+    header: bool,
+}
+
+impl Dump {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let place = Place::new(&self.file, self.path.as_deref());
+        let file = place.follow()?;
+        let object = match (&self.selection, place.is_explicit) {
+            (Some(_), false) => Object::Dataset(place.dataset(&file)?),
+            _ => place.object(&file)?,
+        };
+        if self.selection.is_some() && !matches!(object, Object::Dataset(_)) {
+            return Err(Failure::Usage(format!("{} is no dataset: there is nothing to select from", object.path())));
+        }
+        let mut out = output::stdout();
+        let mut dumper: Box<dyn Dumper> = match self.json {
+            true => Box::new(JsonDumper { is_first: true }),
+            false => Box::new(TextDumper { is_first: true }),
+        };
+        dumper.begin(&place.file.to_string_lossy(), &mut out)?;
+        let mut each = |object: &Object| -> Result<(), Failure> {
+            let slabs = match object {
+                Object::Dataset(dataset) if !self.header => Some(self.slabs(dataset)?),
+                _ => None,
+            };
+            dumper.object(object, slabs, &mut out)
+        };
+        each(&object)?;
+        if let Object::Group(group) = &object {
+            place::walk(group, &mut |path, kind, object| match object {
+                Some(object) => each(&object),
+                None if kind == MemberKind::Unknown => {
+                    output::note(&format!("{path}: its header is damaged, or of an unknown kind"));
+                    Ok(())
+                }
+                None => Ok(()),
+            })?;
+        }
+        dumper.end(&mut out)?;
+        Ok(out.flush()?)
+    }
+
+    /// The elements to write.
+    fn slabs(&self, dataset: &Dataset) -> Result<Vec<Slab>, Failure> {
+        let shape = dataset.shape();
+        match self.selection.as_deref().map(|text| selection::parse(text, &shape)).transpose()? {
+            Some(Selection::Hyperslab(slabs)) => Ok(slabs),
+            _ => Ok(shape.iter().map(|dim| Slab::range(0..*dim)).collect()),
+        }
+    }
+}
+
+/// Writes objects, one after the other. `slabs` are the elements wanted, if any are.
+trait Dumper {
+    fn begin(&mut self, file: &str, out: &mut dyn Write) -> Result<(), Failure>;
+    fn object(&mut self, object: &Object, slabs: Option<Vec<Slab>>, out: &mut dyn Write) -> Result<(), Failure>;
+    fn end(&mut self, out: &mut dyn Write) -> Result<(), Failure>;
+}
+
+/// Hands the elements to `take`, piece by piece: the slabs of the piece and its values.
+fn each_piece(
+    dataset: &Dataset,
+    slabs: Vec<Slab>,
+    mut take: impl FnMut(&[Slab], &[Value]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let rows = slabs.first().map_or(1, Slab::len);
+    let bar = if rows > 1 { output::progress(rows, dataset.path()) } else { ProgressBar::hidden() };
+    for piece in pieces(dataset, slabs) {
+        let values = dataset.read_values(piece.clone())?;
+        take(&piece, &values)?;
+        bar.inc(piece.first().map_or(1, Slab::len));
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+struct TextDumper {
+    is_first: bool,
+}
+
+impl Dumper for TextDumper {
+    fn begin(&mut self, _: &str, _: &mut dyn Write) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn object(&mut self, object: &Object, slabs: Option<Vec<Slab>>, out: &mut dyn Write) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.is_first) {
+            writeln!(out)?;
+        }
+        match object {
+            Object::Group(group) => {
+                writeln!(out, "{}  group", group.path())?;
+                attributes(object, out)?;
+                for link in group.links()? {
+                    if let Some(target) = describe::target(&link.target) {
+                        writeln!(out, "  {} -> {target}", link.name)?;
+                    }
+                }
+            }
+            Object::Datatype(datatype) => {
+                writeln!(out, "{}  datatype {}", datatype.path(), datatype.datatype())?;
+                attributes(object, out)?;
+            }
+            Object::Dataset(dataset) => {
+                let grows = describe::max_shape(dataset).map(|max| format!(" of {max}")).unwrap_or_default();
+                let (path, datatype) = (dataset.path(), dataset.datatype());
+                writeln!(out, "{path}  {datatype} {}{grows}, {}", describe::extent(dataset), describe::storage(dataset))?;
+                attributes(object, out)?;
+                match slabs {
+                    Some(_) if dataset.is_null() => {}
+                    Some(slabs) if slabs.is_empty() => writeln!(out, "  {}", Value::Array(dataset.read_values(..)?).only())?,
+                    Some(slabs) => each_piece(dataset, slabs, |piece, values| lines(piece, values, out))?,
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut dyn Write) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// The element of an array of one.
+trait Only {
+    fn only(self) -> Value;
+}
+
+impl Only for Value {
+    fn only(self) -> Value {
+        match self {
+            Value::Array(mut values) if values.len() == 1 => values.remove(0),
+            other => other,
+        }
+    }
+}
+
+fn attributes(object: &Object, out: &mut dyn Write) -> Result<(), Failure> {
+    for attribute in object.attributes()? {
+        writeln!(out, "  @{} = {}", attribute.name(), attribute.value()?)?;
+    }
+    Ok(())
+}
+
+/// Writes the values of a piece, a line per row of the last axis, longer ones in several: each begins with its position.
+fn lines(piece: &[Slab], values: &[Value], out: &mut dyn Write) -> Result<(), Failure> {
+    let Some((last, outer)) = piece.split_last() else { return Ok(()) };
+    let row_len = last.len() as usize;
+    if row_len == 0 {
+        return Ok(());
+    }
+    let position = |row: usize, column: usize| {
+        let mut position = vec![last.start + column as u64 * last.stride];
+        let mut rest = row as u64;
+        for slab in outer.iter().rev() {
+            position.push(slab.start + rest % slab.len().max(1) * slab.stride);
+            rest /= slab.len().max(1);
+        }
+        position.iter().rev().map(u64::to_string).collect::<Vec<_>>().join(", ")
+    };
+    for (row, elements) in values.chunks(row_len).enumerate() {
+        let mut line = String::new();
+        for (column, element) in elements.iter().enumerate() {
+            let text = element.to_string();
+            if !line.is_empty() && line.chars().count() + 2 + text.chars().count() > WIDTH {
+                writeln!(out, "{line}")?;
+                line.clear();
+            }
+            if line.is_empty() {
+                line = format!("  [{}] {text}", position(row, column));
+            } else {
+                line.push_str(", ");
+                line.push_str(&text);
+            }
+        }
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+struct JsonDumper {
+    is_first: bool,
+}
+
+impl Dumper for JsonDumper {
+    fn begin(&mut self, file: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        Ok(write!(out, "{{\"file\": {}, \"objects\": [", json!(file))?)
+    }
+
+    fn object(&mut self, object: &Object, slabs: Option<Vec<Slab>>, out: &mut dyn Write) -> Result<(), Failure> {
+        let comma = if std::mem::take(&mut self.is_first) { "" } else { "," };
+        let mut map = describe::json(object)?;
+        if let Object::Group(group) = object {
+            let links = group.links()?;
+            let links = links.iter().map(|link| json!({ "name": link.name, "target": describe::target(&link.target) }));
+            map.insert("members".into(), links.collect());
+        }
+        map.insert("attributes".into(), describe::attributes(object)?);
+        let Object::Dataset(dataset) = object else { return Ok(write!(out, "{comma}\n{}", json!(map))?) };
+        let Some(slabs) = slabs else { return Ok(write!(out, "{comma}\n{}", json!(map))?) };
+        if dataset.is_null() || slabs.is_empty() {
+            map.insert("data".into(), render::nested(&dataset.read_values(..)?, &[]));
+            return Ok(write!(out, "{comma}\n{}", json!(map))?);
+        }
+        // The elements go out as they are read: the object is left open for them.
+        let head = json!(map).to_string();
+        write!(out, "{comma}\n{}, \"data\": [", head.strip_suffix('}').unwrap_or(&head))?;
+        let mut between = "";
+        each_piece(dataset, slabs, |piece, values| {
+            let row: Vec<u64> = piece.iter().skip(1).map(Slab::len).collect();
+            let rows = piece.first().map_or(0, Slab::len) as usize;
+            let row_len = row.iter().product::<u64>() as usize;
+            for at in 0..rows {
+                let elements = values.get(at * row_len..(at + 1) * row_len).unwrap_or_default();
+                write!(out, "{between}{}", render::nested(elements, &row))?;
+                between = ",";
+            }
+            Ok(())
+        })?;
+        Ok(write!(out, "]}}")?)
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
+        Ok(writeln!(out, "\n]}}")?)
+    }
+}

@@ -1,0 +1,242 @@
+//! `h5live info`: what a file and its objects are, without their elements.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use h5live::{Attribute, File, Object, WriterState};
+use serde_json::{Map, Value as Json, json};
+
+use crate::describe;
+use crate::failure::Failure;
+use crate::output::{self, bytes, shape, table, thousands};
+use crate::place::{self, Place};
+
+/// How much of an attribute's value is shown, in characters.
+const SHOWN: usize = 60;
+
+/// Tell what a file or object is: size, who writes it, shapes, types, storage, attributes
+#[derive(Debug, clap::Args)]
+pub(crate) struct Info {
+    /// The file; an object's path may follow in the same word
+    file: PathBuf,
+    /// The object; without one, the file
+    path: Option<String>,
+    /// A JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Info {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let place = Place::new(&self.file, self.path.as_deref());
+        let file = place.follow()?;
+        let mut out = output::stdout();
+        let (map, rows) = match place.is_explicit {
+            true => object(&place.object(&file)?)?,
+            false => whole(&place, &file)?,
+        };
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, &Json::Object(map))?;
+            writeln!(out)?;
+        } else {
+            out.write_all(table(&rows, &[]).as_bytes())?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// What is said: for programs, and for people.
+type Said = (Map<String, Json>, Vec<Vec<String>>);
+
+fn row(name: &str, value: impl Into<String>) -> Vec<String> {
+    vec![name.to_owned(), value.into()]
+}
+
+/// Numbers of the things in a file.
+#[derive(Default)]
+struct Counts {
+    groups: u64,
+    datasets: u64,
+    datatypes: u64,
+    links: u64,
+    damaged: u64,
+    stored: u64,
+}
+
+fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
+    let size = fs::metadata(&place.file).map_err(|error| Failure::Other(format!("{}: {error}", place.file.display())))?;
+    let size = size.len();
+    let state = file.writer_state()?;
+    let commit = file.commit()?;
+    let counts = count(file)?;
+    let writer = match &state {
+        WriterState::Live(writer) => format!("{writer}"),
+        WriterState::Died(writer) => format!("nobody: its writer, {writer}, died; what it published is there"),
+        WriterState::Closed => "nobody: it is closed".to_owned(),
+        WriterState::Foreign => "libhdf5, in SWMR mode, or one that died without closing it".to_owned(),
+        WriterState::Unknown(writer) => format!("{writer}, or nobody: this filesystem cannot tell"),
+        other => format!("{other:?}"),
+    };
+    let mut rows = vec![
+        row("file", place.file.display().to_string()),
+        row("size", size_of(size)),
+        row("written by", writer.clone()),
+    ];
+    if let Some(commit) = commit {
+        rows.push(row("commits", thousands(commit)));
+    }
+    if file.userblock_size() > 0 {
+        rows.push(row("user block", size_of(file.userblock_size())));
+    }
+    let parts = [
+        (counts.groups, "group"),
+        (counts.datasets, "dataset"),
+        (counts.datatypes, "committed datatype"),
+        (counts.links, "soft or external link"),
+        (counts.damaged, "unknown or damaged object"),
+    ];
+    let contents: Vec<String> = parts
+        .iter()
+        .filter(|(count, what)| *count > 0 || *what == "dataset")
+        .map(|(count, what)| format!("{} {what}{}", thousands(*count), if *count == 1 { "" } else { "s" }))
+        .collect();
+    rows.push(row("contents", contents.join(", ")));
+    rows.push(row("elements", size_of(counts.stored)));
+    let other = size.saturating_sub(counts.stored).saturating_sub(file.userblock_size());
+    rows.push(row("all else", format!("{}: structure, and space not or no longer used", size_of(other))));
+    let attributes = file.attributes()?;
+    rows.extend(attribute_rows(&attributes)?);
+    let who = match &state {
+        WriterState::Live(_) => "live",
+        WriterState::Died(_) => "died",
+        WriterState::Closed => "closed",
+        WriterState::Foreign => "foreign",
+        _ => "unknown",
+    };
+    let map = json!({
+        "file": place.file.to_string_lossy(),
+        "size": size,
+        "writer": {
+            "state": who,
+            "host": state.writer().map(|writer| writer.host.clone()),
+            "pid": state.writer().map(|writer| writer.pid),
+            "commit": commit,
+        },
+        "user_block": file.userblock_size(),
+        "groups": counts.groups,
+        "datasets": counts.datasets,
+        "datatypes": counts.datatypes,
+        "links": counts.links,
+        "damaged": counts.damaged,
+        "element_bytes": counts.stored,
+        "attributes": describe::attributes(&file.get("/")?)?,
+    });
+    Ok((as_map(map), rows))
+}
+
+fn count(file: &File) -> Result<Counts, Failure> {
+    use h5live::MemberKind::{Dataset, Datatype, ExternalLink, Group, SoftLink, Unknown, UserDefinedLink};
+    let mut counts = Counts { groups: 1, ..Counts::default() };
+    let mut met = std::collections::HashSet::from([file.root().address()]);
+    place::walk(&file.root(), &mut |_, kind, object| {
+        if object.as_ref().is_some_and(|object| !met.insert(object.address())) {
+            return Ok(());
+        }
+        match kind {
+            Group => counts.groups += 1,
+            Dataset => counts.datasets += 1,
+            Datatype => counts.datatypes += 1,
+            SoftLink | ExternalLink | UserDefinedLink => counts.links += 1,
+            Unknown => counts.damaged += 1,
+        }
+        if let Some(Object::Dataset(dataset)) = object {
+            counts.stored = counts.stored.saturating_add(dataset.storage_size()?);
+        }
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+fn object(object: &Object) -> Result<Said, Failure> {
+    let mut map = describe::json(object)?;
+    let mut rows = vec![row(&object.kind().to_string(), object.path())];
+    match object {
+        Object::Group(group) => {
+            let members = group.members()?;
+            let by_creation = group.tracks_creation_order()?;
+            rows.push(row("members", members.len().to_string()));
+            rows.push(row("order", if by_creation { "of creation" } else { "by name" }));
+            map.insert("members".into(), json!(members.iter().map(|member| &member.name).collect::<Vec<_>>()));
+            map.insert("tracks_creation_order".into(), json!(by_creation));
+        }
+        Object::Datatype(datatype) => rows.push(row("type", datatype.datatype().to_string())),
+        Object::Dataset(dataset) => {
+            rows.push(row("shape", describe::extent(dataset)));
+            rows.extend(describe::max_shape(dataset).map(|max| row("may grow to", max)));
+            rows.push(row("type", dataset.datatype().to_string()));
+            rows.push(row("layout", describe::layout(dataset.layout())));
+            let stored = dataset.storage_size()?;
+            let plain = dataset.len().saturating_mul(u64::from(dataset.datatype().size()));
+            if let Some(chunk) = dataset.chunk_shape() {
+                let mut count = 0u64;
+                dataset.for_each_chunk(|_| count += 1)?;
+                let index = dataset.chunk_index().unwrap_or("none");
+                rows.push(row("chunks", format!("{} of {}, found by: {index}", thousands(count), shape(chunk))));
+                map.insert("chunks".into(), json!(count));
+            }
+            let filters = describe::filters(dataset);
+            if !filters.is_empty() {
+                rows.push(row("filters", filters.join(", ")));
+            }
+            let ratio = if stored > 0 && plain > 0 { plain as f64 / stored as f64 } else { 1.0 };
+            let packed = if filters.is_empty() { String::new() } else { format!(", for {} ({ratio:.2} : 1)", bytes(plain)) };
+            rows.push(row("stored", size_of(stored) + &packed));
+            let fill = match dataset.fill_value()? {
+                Some(value) if dataset.has_fill_value() == Some(true) => value.to_string(),
+                Some(value) => format!("{value} (the default)"),
+                None => "undefined".to_owned(),
+            };
+            rows.push(row("fill value", fill));
+            for (name, offset, size) in dataset.external_files() {
+                let size = size.map_or_else(|| "all".to_owned(), bytes);
+                rows.push(row("external file", format!("{name}: {size} from byte {offset}")));
+            }
+            for (file, path) in dataset.virtual_sources()? {
+                rows.push(row("shows", format!("{}{path}", file.map_or_else(String::new, |file| format!("{file}:")))));
+            }
+            map.insert("stored_bytes".into(), json!(stored));
+        }
+    }
+    rows.push(row("header at", format!("{:#x}", object.address())));
+    rows.extend(attribute_rows(&object.attributes()?)?);
+    map.insert("address".into(), json!(object.address()));
+    map.insert("attributes".into(), describe::attributes(object)?);
+    Ok((map, rows))
+}
+
+fn attribute_rows(attributes: &[Attribute]) -> Result<Vec<Vec<String>>, Failure> {
+    let shown = |attribute: &Attribute| {
+        let mut value = attribute.value()?.to_string();
+        if value.chars().count() > SHOWN {
+            value = value.chars().take(SHOWN).chain("...".chars()).collect();
+        }
+        let dims = if attribute.shape().is_empty() { String::new() } else { format!(" {}", shape(attribute.shape())) };
+        Ok(row(&format!("@{}", attribute.name()), format!("{value}  {}{dims}", attribute.datatype())))
+    };
+    attributes.iter().map(shown).collect()
+}
+
+fn size_of(number: u64) -> String {
+    match number {
+        0..1024 => bytes(number),
+        _ => format!("{} ({} bytes)", bytes(number), thousands(number)),
+    }
+}
+
+fn as_map(json: Json) -> Map<String, Json> {
+    match json {
+        Json::Object(map) => map,
+        other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}

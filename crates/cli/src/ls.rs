@@ -1,0 +1,127 @@
+//! `h5live ls`: the members of a group.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use h5live::{File, Group, MemberKind, Object};
+use serde_json::{Map, Value as Json, json};
+
+use crate::describe;
+use crate::failure::Failure;
+use crate::output::{self, table};
+use crate::place::{self, Place};
+
+/// List the members of a file or group
+///
+/// Names of groups end in /. Soft and external links are not followed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ls {
+    /// The file; an object's path may follow in the same word: run.h5/entry
+    file: PathBuf,
+    /// The group, or one object
+    path: Option<String>,
+    /// Groups below as well
+    #[arg(short, long)]
+    recursive: bool,
+    /// Kind, shape, type and storage of each
+    #[arg(short, long)]
+    long: bool,
+    /// A JSON array of objects
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line.
+struct Entry {
+    name: String,
+    kind: MemberKind,
+    object: Option<Object>,
+    target: Option<String>,
+}
+
+impl Ls {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let place = Place::new(&self.file, self.path.as_deref());
+        let file = place.follow()?;
+        let entries = match place.object(&file)? {
+            Object::Group(group) if self.recursive => below(&file, &group)?,
+            Object::Group(group) => members(&group, self.long || self.json)?,
+            object => {
+                vec![Entry { name: object.path().to_owned(), kind: object.kind(), object: Some(object), target: None }]
+            }
+        };
+        let mut out = output::stdout();
+        if self.json {
+            let entries = entries.iter().map(Entry::json).collect::<Result<Vec<_>, _>>()?;
+            serde_json::to_writer_pretty(&mut out, &entries)?;
+            writeln!(out)?;
+        } else if self.long {
+            let rows: Vec<Vec<String>> = entries.iter().map(Entry::columns).collect();
+            out.write_all(table(&rows, &[]).as_bytes())?;
+        } else {
+            for entry in entries {
+                writeln!(out, "{}", entry.shown())?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn members(group: &Group, open: bool) -> Result<Vec<Entry>, Failure> {
+    let links = group.links()?.into_iter().zip(group.members()?);
+    let entry = |(link, member): (h5live::Link, h5live::Member)| {
+        let is_object = matches!(member.kind, MemberKind::Group | MemberKind::Dataset | MemberKind::Datatype);
+        let object = if open && is_object { Some(group.get(&member.name)?) } else { None };
+        Ok(Entry { name: member.name, kind: member.kind, object, target: describe::target(&link.target) })
+    };
+    links.map(entry).collect()
+}
+
+fn below(file: &File, group: &Group) -> Result<Vec<Entry>, Failure> {
+    let mut entries = Vec::new();
+    place::walk(group, &mut |path, kind, object| {
+        let target = match (&object, path.rsplit_once('/')) {
+            (None, Some((parent, name))) => describe::target(&file.group(parent)?.link(name)?.target),
+            _ => None,
+        };
+        entries.push(Entry { name: path.to_owned(), kind, object, target });
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+impl Entry {
+    fn shown(&self) -> String {
+        match (&self.target, self.kind) {
+            (Some(target), _) => format!("{} -> {target}", self.name),
+            (None, MemberKind::Group) => format!("{}/", self.name),
+            (None, _) => self.name.clone(),
+        }
+    }
+
+    fn columns(&self) -> Vec<String> {
+        let [shape, datatype, storage] = match &self.object {
+            Some(Object::Dataset(dataset)) => {
+                let grows = describe::max_shape(dataset).map(|max| format!(" of {max}")).unwrap_or_default();
+                let shape = describe::extent(dataset) + &grows;
+                [shape, dataset.datatype().to_string(), describe::storage(dataset)]
+            }
+            Some(Object::Datatype(datatype)) => [String::new(), datatype.datatype().to_string(), String::new()],
+            Some(Object::Group(_)) | None => Default::default(),
+        };
+        vec![self.kind.to_string(), shape, datatype, storage, self.shown()]
+    }
+
+    fn json(&self) -> Result<Json, Failure> {
+        let mut map = match &self.object {
+            Some(object) => describe::json(object)?,
+            None => Map::from_iter([("kind".to_owned(), json!(self.kind.to_string()))]),
+        };
+        if let Some(target) = &self.target {
+            map.insert("target".into(), json!(target));
+        }
+        let mut named = Map::from_iter([("name".to_owned(), json!(self.name))]);
+        named.append(&mut map);
+        Ok(Json::Object(named))
+    }
+}

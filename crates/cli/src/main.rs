@@ -1,0 +1,97 @@
+//! The `h5live` program: looks into HDF5 files, follows them while they are written, and records into them.
+//!
+//! One file per subcommand. Data go to standard output and everything else to standard error; how it ended is the exit
+//! code ([`failure::Exit`]). Only the library's public interface is used: whatever this program does, any program can.
+
+mod completions;
+mod demo;
+mod describe;
+mod dump;
+mod failure;
+mod follow;
+mod info;
+mod ls;
+mod man;
+mod npy;
+mod output;
+mod place;
+mod record;
+mod render;
+mod rows;
+mod selection;
+mod tail;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{EXIT_CODES, Exit, Failure};
+
+/// HDF5 files that anyone can read while you write them
+#[derive(Debug, Parser)]
+#[command(name = "h5live", version, arg_required_else_help = true, after_help = EXIT_CODES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Ls(ls::Ls),
+    Info(info::Info),
+    Dump(dump::Dump),
+    Tail(tail::Tail),
+    Watch(watch::Watch),
+    Record(record::Record),
+    Completions(completions::Completions),
+    Man(man::Man),
+    #[command(name = "demo-writer", hide = true)]
+    DemoWriter(demo::writer::DemoWriter),
+    #[command(name = "demo-follower", hide = true)]
+    DemoFollower(demo::follower::DemoFollower),
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Demo(demo) => demo.run(),
+            Self::Ls(ls) => ls.run(),
+            Self::Info(info) => info.run(),
+            Self::Dump(dump) => dump.run(),
+            Self::Tail(tail) => tail.run(),
+            Self::Watch(watch) => watch.run(),
+            Self::Record(record) => record.run(),
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
+            Self::DemoWriter(writer) => writer.run(),
+            Self::DemoFollower(follower) => follower.run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    // A wrong command line ends here, with code 2 and clap's own words.
+    let arguments = Arguments::parse();
+    match arguments.command.run() {
+        Ok(()) => Exit::Success,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                output::note(&message);
+            }
+            failure.exit()
+        }
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,167 @@
+//! Naming a file and an object in it: `run.h5 /entry/signal`, or `run.h5/entry/signal` in one word.
+
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+
+use h5live::{Dataset, File, Group, MemberKind, Object};
+
+use crate::failure::Failure;
+
+/// A file, and the path of an object in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The object's path; `/` for the root group.
+    pub(crate) path: String,
+    /// Whether the user said any path.
+    pub(crate) is_explicit: bool,
+}
+
+impl Place {
+    /// The longest beginning of `word` that is a file is the file; what is left of it, and `path`, lead on inside.
+    pub(crate) fn new(word: &Path, path: Option<&str>) -> Self {
+        let mut file = word;
+        let mut inside = Vec::new();
+        // A path that goes through a file is no path of the filesystem: so what exists is the file.
+        while fs::metadata(file).is_err() {
+            match (file.parent(), file.file_name()) {
+                (Some(parent), Some(name)) if parent != Path::new("") => {
+                    inside.push(name.to_string_lossy().into_owned());
+                    file = parent;
+                }
+                _ => break,
+            }
+        }
+        if !file.is_file() {
+            (file, inside) = (word, Vec::new());
+        }
+        let parts = inside.iter().rev().map(String::as_str).chain(path);
+        let names: Vec<&str> = parts.flat_map(|part| part.split('/')).filter(|name| !name.is_empty()).collect();
+        let is_explicit = path.is_some() || !inside.is_empty();
+        Self { file: file.to_owned(), path: format!("/{}", names.join("/")), is_explicit }
+    }
+
+    /// Opens the file for reading, whether or not someone writes it.
+    pub(crate) fn follow(&self) -> Result<File, Failure> {
+        check_file(&self.file)?;
+        Ok(File::follow(&self.file)?)
+    }
+
+    /// The object.
+    pub(crate) fn object(&self, file: &File) -> Result<Object, Failure> {
+        Ok(file.get(&self.path)?)
+    }
+
+    /// The dataset; where no path was said, the only one there is.
+    pub(crate) fn dataset(&self, file: &File) -> Result<Dataset, Failure> {
+        if self.is_explicit {
+            return Ok(file.dataset(&self.path)?);
+        }
+        let mut datasets = Vec::new();
+        each_dataset(&file.root(), &mut |dataset| datasets.push(dataset))?;
+        match datasets.len() {
+            0 => Err(Failure::NotFound(format!("{}: there is no dataset in it", self.file.display()))),
+            1 => Ok(datasets.remove(0)),
+            count => {
+                let names: Vec<&str> = datasets.iter().take(5).map(Dataset::path).collect();
+                let more = if count > names.len() { ", ..." } else { "" };
+                let (file, names) = (self.file.display(), names.join(", "));
+                Err(Failure::Usage(format!("{file}: which of its {count} datasets ({names}{more})? name one after the file")))
+            }
+        }
+    }
+}
+
+/// Explains what the system would only refuse.
+fn check_file(path: &Path) -> Result<(), Failure> {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(Failure::Other(format!("{shown}: is a directory; name an HDF5 file in it"))),
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), Io::NotFound | Io::NotADirectory) => {
+            let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+            let next = match directory.is_dir() {
+                true => format!("`ls {}` shows what there is", directory.display()),
+                false => format!("nor is there a directory {}", directory.display()),
+            };
+            Err(Failure::NotFound(format!("{shown}: there is no such file; {next}")))
+        }
+        Err(error) => Err(Failure::Other(format!("{shown}: {error}"))),
+    }
+}
+
+/// Hands the datasets of a group and the groups below it to `visit`, each once, however many links lead to it.
+pub(crate) fn each_dataset(group: &Group, visit: &mut impl FnMut(Dataset)) -> Result<(), Failure> {
+    walk(group, &mut |_, _, object| {
+        if let Some(Object::Dataset(dataset)) = object {
+            visit(dataset);
+        }
+        Ok(())
+    })
+}
+
+/// Hands all members of a group and the groups below it to `visit`: path, kind, and the object, unless it is a link that
+/// is not followed, or damaged. A group that is met again is told and not entered again.
+pub(crate) fn walk(
+    group: &Group,
+    visit: &mut impl FnMut(&str, MemberKind, Option<Object>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut seen = std::collections::HashSet::from([group.address()]);
+    // Groups to enter, the next one last: files nest deeper than stacks do.
+    let mut groups = vec![group.clone()];
+    let mut pending: Vec<Vec<h5live::Member>> = vec![members(group)?];
+    while let (Some(group), Some(members)) = (groups.last().cloned(), pending.last_mut()) {
+        let Some(member) = members.pop() else {
+            groups.pop();
+            pending.pop();
+            continue;
+        };
+        let path = format!("{}/{}", group.path().trim_end_matches('/'), member.name);
+        let is_object = matches!(member.kind, MemberKind::Group | MemberKind::Dataset | MemberKind::Datatype);
+        let object = if is_object { Some(group.get(&member.name)?) } else { None };
+        let is_new = object.as_ref().is_none_or(|object| seen.insert(object.address()));
+        visit(&path, member.kind, object.clone())?;
+        if let (Some(Object::Group(inner)), true) = (object, is_new) {
+            pending.push(self::members(&inner)?);
+            groups.push(inner);
+        }
+    }
+    Ok(())
+}
+
+/// The members of a group, last first.
+fn members(group: &Group) -> Result<Vec<h5live::Member>, Failure> {
+    let mut members = group.members()?;
+    members.reverse();
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_may_name_both() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("run.h5");
+        fs::write(&file, b"").unwrap();
+        for (word, path, expected, is_explicit) in [
+            ("run.h5", None, "/", false),
+            ("run.h5/", None, "/", false),
+            ("run.h5", Some("entry/signal"), "/entry/signal", true),
+            ("run.h5", Some("/entry"), "/entry", true),
+            ("run.h5/entry/signal", None, "/entry/signal", true),
+            ("run.h5/entry", Some("signal"), "/entry/signal", true),
+        ] {
+            let place = Place::new(&directory.path().join(word), path);
+            assert_eq!((place.path.as_str(), place.is_explicit), (expected, is_explicit), "{word}");
+            assert_eq!(place.file.file_name().unwrap(), "run.h5", "{word}");
+        }
+        for missing in ["none.h5", "none/run.h5", "nowhere.h5/entry"] {
+            let word = directory.path().join(missing);
+            assert_eq!(Place::new(&word, None).file, word);
+        }
+    }
+}
