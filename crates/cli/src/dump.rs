@@ -146,7 +146,9 @@ impl Dumper for TextDumper {
                 attributes(object, out)?;
                 match slabs {
                     Some(_) if dataset.is_null() => {}
-                    Some(slabs) if slabs.is_empty() => writeln!(out, "  {}", Value::Array(dataset.read_values(..)?).only())?,
+                    Some(slabs) if slabs.is_empty() => {
+                        dataset.read_values(..)?.iter().try_for_each(|value| writeln!(out, "  {value}"))?;
+                    }
                     Some(slabs) => each_piece(dataset, slabs, |piece, values| lines(piece, values, out))?,
                     None => {}
                 }
@@ -157,20 +159,6 @@ impl Dumper for TextDumper {
 
     fn end(&mut self, _: &mut dyn Write) -> Result<(), Failure> {
         Ok(())
-    }
-}
-
-/// The element of an array of one.
-trait Only {
-    fn only(self) -> Value;
-}
-
-impl Only for Value {
-    fn only(self) -> Value {
-        match self {
-            Value::Array(mut values) if values.len() == 1 => values.remove(0),
-            other => other,
-        }
     }
 }
 

@@ -33,7 +33,7 @@ impl Man {
         let mut pages = vec![("h5live".to_owned(), command.clone())];
         for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
             let name = format!("h5live-{}", subcommand.get_name());
-            pages.push((name.clone(), subcommand.clone().name(name)));
+            pages.push((name, subcommand.clone()));
         }
         for (name, page) in pages {
             let mut text = Vec::new();

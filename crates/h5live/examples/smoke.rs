@@ -18,11 +18,17 @@ fn main() -> h5live::Result<()> {
     t.write(.., &(0..42u16).collect::<Vec<_>>())?;
     for i in 0..5000u64 {
         a.append(&[i as f64])?;
-        if i % 7 == 0 { g.append(&(0..20).map(|x| (i as i32) * 100 + x).collect::<Vec<_>>())?; }
-        if i % 100 == 0 { s.append(&[format!("row {i}")])?; }
+        if i % 7 == 0 {
+            g.append(&(0..20).map(|x| (i as i32) * 100 + x).collect::<Vec<_>>())?;
+        }
+        if i % 100 == 0 {
+            s.append(&[format!("row {i}")])?;
+        }
         live.publish()?;
     }
     println!("{:?} {:?}", a.shape(), g.shape());
-    if std::env::args().nth(2).is_some() { std::process::abort() }
+    if std::env::args().nth(2).is_some() {
+        std::process::abort()
+    }
     live.close()
 }

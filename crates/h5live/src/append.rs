@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::live::session::Session;
 use crate::live::writer::Writer;
 use crate::object::global_heap_edit::HeapWriter;
-use crate::selection::IntoSelection;
+use crate::selection::{IntoSelection, Selection};
+use crate::value::Value;
 
 /// Elements to be written: a slice, a vector, an array.
 ///
@@ -102,17 +103,46 @@ impl Dataset {
         self.changing(|session| {
             elements.with(|elements| {
                 with_bytes(session, self.datatype(), elements, |session, bytes| {
-                    if self.datatype().uses_global_heap() {
-                        // Elements inside the extent are seen at once, and so must be what they refer to.
-                        let Session { heap, writer, .. } = session;
-                        heap.settle(writer)?;
-                        writer.flush_fresh()?;
-                    }
-                    let (dataset, writer) = session.changing(self.addr())?;
-                    dataset.write(writer, &selection, bytes)
+                    self.overwrite(session, &selection, bytes)
                 })
             })
         })
+    }
+
+    /// As [`Dataset::append`], of elements of any type.
+    ///
+    /// # Errors
+    /// As [`Dataset::append`].
+    pub fn append_values(&self, rows: &[Value]) -> Result<()> {
+        self.changing(|session| {
+            let bytes = encoded(session, self.datatype(), rows)?;
+            let (dataset, writer) = session.changing(self.addr())?;
+            dataset.append(writer, 0, &bytes)
+        })
+    }
+
+    /// As [`Dataset::write`], of elements of any type.
+    ///
+    /// # Errors
+    /// As [`Dataset::write`].
+    pub fn write_values(&self, selection: impl IntoSelection, values: &[Value]) -> Result<()> {
+        let selection = selection.into_selection(&self.shape());
+        self.changing(|session| {
+            let bytes = encoded(session, self.datatype(), values)?;
+            self.overwrite(session, &selection, &bytes)
+        })
+    }
+
+    /// Overwrites elements with their bytes in the file, after the heap data that they refer to.
+    fn overwrite(&self, session: &mut Session, selection: &Selection, bytes: &[u8]) -> Result<()> {
+        if self.datatype().uses_global_heap() {
+            // Elements inside the extent are seen at once, and so must be what they refer to.
+            let Session { heap, writer, .. } = session;
+            heap.settle(writer)?;
+            writer.flush_fresh()?;
+        }
+        let (dataset, writer) = session.changing(self.addr())?;
+        dataset.write(writer, selection, bytes)
     }
 
     /// Overwrites selected elements with the bytes of elements of the dataset's own type.
@@ -193,6 +223,14 @@ fn with_bytes<T: Element, R>(
     let Session { heap, writer, .. } = &mut *session;
     T::encode(elements, stored, &mut LiveHeap { heap, writer }, &mut bytes)?;
     act(session, &bytes)
+}
+
+/// The values as they are in the file.
+fn encoded(session: &mut Session, stored: &Datatype, values: &[Value]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let Session { heap, writer, .. } = session;
+    Value::encode_all(values, stored, &mut LiveHeap { heap, writer }, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Takes variable-length data into the collections of the publication under way.

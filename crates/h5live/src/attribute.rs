@@ -36,6 +36,12 @@ impl Attribute {
         &self.stored.datatype
     }
 
+    /// The address of the committed datatype that is its type, if that is one.
+    #[must_use]
+    pub fn committed_datatype(&self) -> Option<u64> {
+        self.stored.committed.map(|addr| addr.0)
+    }
+
     /// The size of each dimension; none for a single value (and for none at all: [`Attribute::is_null`]).
     #[must_use]
     pub fn shape(&self) -> &[u64] {
@@ -188,12 +194,12 @@ macro_rules! attribute_methods {
             pub fn find_attribute(&self, name: &str) -> $crate::error::Result<Option<$crate::attribute::Attribute>> {
                 let inner = &self.file.inner;
                 let find = || {
+                    self.file.complete_for_reading()?;
                     let header = $crate::object::header::ObjectHeader::read(&inner.source, self.addr())?;
                     $crate::object::attributes::find(inner, &header, name.as_bytes())
                 };
                 let found = find().map_err(|error| self.locate(error))?;
-                Ok(found
-                    .map(|found| $crate::attribute::Attribute::new(self.file.clone(), self.path.clone(), found)))
+                Ok(found.map(|found| $crate::attribute::Attribute::new(self.file.clone(), self.path.clone(), found)))
             }
 
             /// All attributes: in the order of creation where the object keeps that, otherwise by name.
@@ -203,6 +209,7 @@ macro_rules! attribute_methods {
             pub fn attributes(&self) -> $crate::error::Result<Vec<$crate::attribute::Attribute>> {
                 let inner = &self.file.inner;
                 let list = || {
+                    self.file.complete_for_reading()?;
                     let header = $crate::object::header::ObjectHeader::read(&inner.source, self.addr())?;
                     $crate::object::attributes::all(inner, &header)
                 };

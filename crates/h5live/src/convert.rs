@@ -134,16 +134,23 @@ impl<'a> Numeric<'a> {
                     FloatOrder::Vax => return None,
                 };
                 let same = |standard: Float| {
-                    (float.size, float.bits, float.sign, float.exponent, float.mantissa, float.bias, float.normalization)
-                        == (
-                            standard.size,
-                            standard.bits,
-                            standard.sign,
-                            standard.exponent,
-                            standard.mantissa,
-                            standard.bias,
-                            standard.normalization,
-                        )
+                    (
+                        float.size,
+                        float.bits,
+                        float.sign,
+                        float.exponent,
+                        float.mantissa,
+                        float.bias,
+                        float.normalization,
+                    ) == (
+                        standard.size,
+                        standard.bits,
+                        standard.sign,
+                        standard.exponent,
+                        standard.mantissa,
+                        standard.bias,
+                        standard.normalization,
+                    )
                 };
                 let kinds = [(Float::F16, Kind::F16), (Float::F32, Kind::F32), (Float::F64, Kind::F64)];
                 let (_, kind) = kinds.into_iter().find(|(standard, _)| same(*standard))?;
@@ -248,8 +255,8 @@ impl<'a> Numeric<'a> {
         }
     }
 
-    /// Appends one element of a type that no program has.
-    fn put(self, value: Wide, out: &mut Vec<u8>) {
+    /// Appends one element.
+    pub(crate) fn put(self, value: Wide, out: &mut Vec<u8>) {
         match self {
             Self::Integer(integer) => scatter(integer_bits(&integer, value), integer.size, integer.order, out),
             Self::Float(float) => {
@@ -259,7 +266,12 @@ impl<'a> Numeric<'a> {
                     FloatOrder::Little | FloatOrder::Vax => ByteOrder::Little,
                 };
                 let start = out.len();
-                scatter(padded(bits, float.bits.offset, float.bits.precision, float.size, float.padding), float.size, order, out);
+                scatter(
+                    padded(bits, float.bits.offset, float.bits.precision, float.size, float.padding),
+                    float.size,
+                    order,
+                    out,
+                );
                 if float.order == FloatOrder::Vax {
                     swap_vax_words(&mut out[start..]);
                 }
@@ -564,7 +576,9 @@ mod tests {
     #[test]
     fn odd_floats_agree_with_those_of_the_processor() {
         // The same formats, but the generic way.
-        for value in [0.0, -0.0, 1.0, -1.5, 1e-40, 3.3e38, 1e-320, 65504.0, 6e-8, 1e300, f64::INFINITY, 0.1, f64::MIN_POSITIVE] {
+        for value in
+            [0.0, -0.0, 1.0, -1.5, 1e-40, 3.3e38, 1e-320, 65504.0, 6e-8, 1e300, f64::INFINITY, 0.1, f64::MIN_POSITIVE]
+        {
             let check = |float: Float, bits: u128, expected: f64| {
                 let fields = Fields::of(&float).unwrap();
                 assert_eq!(fields.encode(value), bits, "{value} to {} bytes", float.size);

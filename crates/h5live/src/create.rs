@@ -3,7 +3,8 @@
 use h5live_filter::FilterId;
 use h5live_format::array_element::{ElementForm, filtered_size_width};
 use h5live_format::message::{
-    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, Fill, FillTime, FillValue, Filter, FilterPipeline, FilteredChunk,
+    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, Fill, FillTime, FillValue,
+    Filter, FilterPipeline, FilteredChunk,
 };
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageFlags, MessageType};
 use h5live_format::{Addr, Widths};
@@ -12,13 +13,14 @@ use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
 use crate::chunk::index::adopt::allocate_filled;
 use crate::dataset::Dataset;
-use crate::element::Element;
+use crate::element::{Element, NoHeap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::Group;
 use crate::live::writer::Writer;
 use crate::object::header::ObjectHeader;
 use crate::object::header_edit::HeaderBuilder;
 use crate::selection::elements;
+use crate::value::Value;
 
 /// The largest chunk libhdf5 1.10 reads: its size is kept in 32 bits.
 const MOST_CHUNK_BYTES: u64 = u32::MAX as u64;
@@ -199,6 +201,24 @@ impl DatasetBuilder {
         self
     }
 
+    /// The fill value as a value of any type.
+    ///
+    /// # Errors
+    /// `value` cannot be of the dataset's type, or is of variable length.
+    pub fn fill_with(mut self, value: &Value) -> Result<Self> {
+        let mut bytes = Vec::new();
+        value.encode(&self.datatype, &mut NoHeap, &mut bytes)?;
+        self.fill = Fill::Value(bytes);
+        Ok(self)
+    }
+
+    /// When libhdf5 is to write the fill value where it allocates space; if it is set, unless this says otherwise. Here,
+    /// what nobody wrote reads as the fill value whenever it was allocated, and as zeros with [`FillTime::Never`].
+    pub fn fill_time(mut self, time: FillTime) -> Self {
+        self.fill_time = time;
+        self
+    }
+
     /// No fill value: what nobody wrote reads as anything (here, as zeros).
     pub fn no_fill_value(mut self) -> Self {
         self.fill = Fill::Undefined;
@@ -293,12 +313,7 @@ impl DatasetBuilder {
         }
     }
 
-    fn layout(
-        &self,
-        writer: &mut Writer,
-        dims: &[u64],
-        max: &[Option<u64>],
-    ) -> Result<(DataLayout, AllocationTime)> {
+    fn layout(&self, writer: &mut Writer, dims: &[u64], max: &[Option<u64>]) -> Result<(DataLayout, AllocationTime)> {
         let wrong = |why: String| Error::new(ErrorKind::Shape { given: dims.to_vec(), why });
         let element_size = u64::from(self.datatype.size());
         let count = if self.shape == Shape::Null { Some(0) } else { elements(dims) };

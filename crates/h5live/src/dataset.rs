@@ -288,6 +288,12 @@ impl Dataset {
         }
     }
 
+    /// When libhdf5 writes the fill value; `None` where the file does not say.
+    #[must_use]
+    pub fn fill_time(&self) -> Option<FillTime> {
+        self.shared.meta.fill.as_ref().map(|fill| fill.write)
+    }
+
     /// Bytes its elements take in the file (or its external files) as stored, without indexes.
     ///
     /// # Errors
@@ -625,7 +631,7 @@ impl Meta {
 impl View {
     /// Reads from `header` what may have changed.
     pub(crate) fn read(file: &Inner, header: &ObjectHeader, meta: &Meta) -> Result<Self> {
-        let dims = dataspace(file, header)?.dims().to_vec();
+        let mut dims = dataspace(file, header)?.dims().to_vec();
         if dims.len() != meta.max.len() {
             return Err(lacks(header, "has changed its rank"));
         }
@@ -638,7 +644,11 @@ impl View {
                 None => Storage::Contiguous(addr),
             },
             DataLayout::Chunked(layout) => Storage::Chunked { layout, index: OnceLock::new() },
-            DataLayout::Virtual { heap, index } => Storage::Virtual(VirtualData::new(heap, index)),
+            DataLayout::Virtual { heap, index } => {
+                let data = VirtualData::new(heap, index);
+                data.extend(file, &mut dims, &meta.max)?;
+                Storage::Virtual(data)
+            }
         };
         Ok(Self { dims, storage, structure: None })
     }

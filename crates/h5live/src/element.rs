@@ -122,7 +122,8 @@ pub(crate) fn mismatch<T: Element>(stored: &Datatype) -> Error {
     ErrorKind::Type { stored: stored.to_string(), asked: T::datatype().to_string() }.into()
 }
 
-struct NoHeap;
+/// For where only elements of a fixed size can be.
+pub(crate) struct NoHeap;
 
 impl HeapWrite for NoHeap {
     fn store(&mut self, _: &[u8], _: u32, _: &mut Vec<u8>) -> Result<()> {
@@ -310,8 +311,8 @@ fn put_texts<'a, T: Element>(
     for text in texts {
         match stored {
             Datatype::VarLenString(_) => {
-                let length = u32::try_from(text.len())
-                    .map_err(|_| Error::unsupported("storing a string of more than 4 GiB"))?;
+                let length =
+                    u32::try_from(text.len()).map_err(|_| Error::unsupported("storing a string of more than 4 GiB"))?;
                 heap.store(text, length, out)?;
             }
             Datatype::String(string) => {
@@ -417,13 +418,14 @@ impl Parts {
                 let [real, imaginary] = members.as_slice() else { return None };
                 let is = |name: &h5live_format::message::Name, text: &str| *name == *text;
                 let named = is(&real.name, "r") && is(&imaginary.name, "i");
-                let float = |datatype: &Datatype| matches!(datatype, Datatype::Float(_)) && Numeric::of(datatype).is_some();
+                let float =
+                    |datatype: &Datatype| matches!(datatype, Datatype::Float(_)) && Numeric::of(datatype).is_some();
                 let fits = [real, imaginary].iter().all(|member| {
-                    float(&member.datatype) && u64::from(member.offset) + u64::from(member.datatype.size()) <= u64::from(*size)
+                    float(&member.datatype)
+                        && u64::from(member.offset) + u64::from(member.datatype.size()) <= u64::from(*size)
                 });
-                (named && fits).then(|| {
-                    Self([real, imaginary].map(|member| (member.offset as usize, member.datatype.clone())))
-                })
+                (named && fits)
+                    .then(|| Self([real, imaginary].map(|member| (member.offset as usize, member.datatype.clone()))))
             }
             _ => None,
         }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use h5live_filter::Registry;
-use h5live_format::message::{DriverInfo, SharedMessage, SharedMessageTable};
+use h5live_format::message::{self, DriverInfo, SharedMessage, SharedMessageTable};
 use h5live_format::object_header::MessageType;
 use h5live_format::superblock::{ConsistencyFlags, Superblock};
 use h5live_format::{Addr, Widths};
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     datasets: Mutex<HashMap<Addr, Weak<Shared>>>,
     /// The files that external links and virtual datasets lead to.
     others: Mutex<HashMap<PathBuf, File>>,
+    /// Itself.
+    me: Weak<Inner>,
 }
 
 /// What the file is open for.
@@ -90,11 +93,7 @@ impl File {
         Self::open_storage(storage, None, PathBuf::new())
     }
 
-    fn open_storage(
-        storage: Arc<dyn ReadAt>,
-        file: Option<h5live_storage::File>,
-        path: PathBuf,
-    ) -> Result<Self> {
+    fn open_storage(storage: Arc<dyn ReadAt>, file: Option<h5live_storage::File>, path: PathBuf) -> Result<Self> {
         let found = find_superblock(&storage)?;
         if !found.is_live {
             found.check_size()?;
@@ -110,7 +109,8 @@ impl File {
 
     /// A file of which all is known.
     pub(crate) fn assemble(path: PathBuf, source: Source, superblock: Superblock, role: Role) -> Result<Self> {
-        let inner = Inner {
+        let inner = Arc::new_cyclic(|me| Inner {
+            me: me.clone(),
             path,
             source,
             superblock,
@@ -120,9 +120,9 @@ impl File {
             shared_messages: OnceLock::new(),
             datasets: Mutex::default(),
             others: Mutex::default(),
-        };
+        });
         inner.check_extension()?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner })
     }
 
     /// The path the file was opened by; empty for bytes that are no file.
@@ -265,6 +265,11 @@ impl Inner {
         lock(&self.datasets).values().filter_map(Weak::upgrade).collect()
     }
 
+    /// A handle of this file; none while its last one is being dropped.
+    pub(crate) fn handle(&self) -> Option<File> {
+        self.me.upgrade().map(|inner| File { inner })
+    }
+
     /// The other file called `name` by this one: an absolute path, or one relative to this file's directory or the working
     /// directory. It stays open as long as this one.
     pub(crate) fn other(&self, name: &[u8]) -> Result<File> {
@@ -285,11 +290,8 @@ impl Inner {
         // As libhdf5 does: an absolute path that leads nowhere is tried again by its last part.
         let beside = if given.is_absolute() { given.file_name().map(Path::new) } else { Some(given) };
         let beside = directory.zip(beside).map(|(directory, name)| directory.join(name));
-        let candidates = if given.is_absolute() {
-            [Some(given.to_owned()), beside]
-        } else {
-            [beside, Some(given.to_owned())]
-        };
+        let candidates =
+            if given.is_absolute() { [Some(given.to_owned()), beside] } else { [beside, Some(given.to_owned())] };
         let found = candidates.into_iter().flatten().find(|path| path.is_file());
         found.ok_or_else(|| Error::new(ErrorKind::NotFound { what: "file", name: name.into_owned() }))
     }
@@ -321,28 +323,37 @@ impl Inner {
         self.shared_messages()?.resolve(&self.source, &self.filters, kind, shared)
     }
 
-    /// Refuses files of which this is only a part.
+    /// Refuses files of which this is only a part, or whose metadata are elsewhere than they say.
     fn check_extension(&self) -> Result<()> {
-        let driver = if let Some(addr) = self.superblock.driver_info {
+        if let Some(addr) = self.superblock.driver_info {
             let bytes = self.source.bytes_up_to("driver information block", addr, 1024)?;
-            Some(DriverInfo::decode_block(&bytes, addr.0)?)
-        } else if let Some(extension) = self.superblock.extension {
-            let header = ObjectHeader::read(&self.source, extension)?;
-            match header.find(MessageType::DRIVER_INFO) {
-                Some(message) => Some(DriverInfo::decode(&message.body, header.body_addr(message).0)?),
-                None => None,
-            }
-        } else {
-            None
-        };
-        match driver {
-            Some(driver) => Err(Error::unsupported(format!(
-                "the file is one of several, written with the file driver {}; such files cannot be read",
-                driver.driver
-            ))),
-            None => Ok(()),
+            return Err(one_of_several(&DriverInfo::decode_block(&bytes, addr.0)?));
         }
+        let Some(extension) = self.superblock.extension else { return Ok(()) };
+        let header = ObjectHeader::read(&self.source, extension)?;
+        for message in &header.messages {
+            let at = header.body_addr(message).0;
+            let widths = self.source.widths();
+            match message::Message::decode(message.kind, message.flags, &message.body, at, widths)? {
+                message::Message::DriverInfo(driver) => return Err(one_of_several(&driver)),
+                message::Message::MetadataCacheImage(image) if image.addr.is_some() => {
+                    return Err(Error::unsupported(
+                        "the file keeps its metadata in a metadata cache image; opening it once for writing with libhdf5 \
+                         puts them in their place",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
+}
+
+fn one_of_several(driver: &DriverInfo) -> Error {
+    let driver = &driver.driver;
+    Error::unsupported(format!(
+        "the file is one of several, written with the file driver {driver}; such files cannot be read"
+    ))
 }
 
 /// A superblock, and what its surroundings say.
@@ -368,6 +379,9 @@ impl Found {
     }
 }
 
+/// How long a superblock that looks torn is read again, before anything else is known of the file. It is one small write.
+const TORN_SUPERBLOCK: Duration = Duration::from_millis(100);
+
 /// Finds and reads the superblock: at the start, or at 512, 1024, 2048 and so on.
 pub(crate) fn find_superblock(storage: &Arc<dyn ReadAt>) -> Result<Found> {
     let size = storage.size().map_err(|source| Error::io("find the file's size", source))?;
@@ -384,7 +398,7 @@ pub(crate) fn find_superblock(storage: &Arc<dyn ReadAt>) -> Result<Found> {
         base = if base == 0 { 512 } else { base * 2 };
     }
     // Widths are not known yet; the superblock has none of its own before it says them.
-    let source = Source::new(storage.clone(), base, Widths::EIGHT, Patience::LIVE);
+    let source = Source::new(storage.clone(), base, Widths::EIGHT, Patience(TORN_SUPERBLOCK));
     let superblock = source.patiently(|| {
         let bytes = source.bytes_up_to("superblock", Addr(0), Superblock::MAX_SIZE as u64)?;
         Ok(Superblock::decode(&bytes, base)?)

@@ -284,9 +284,7 @@ impl Object {
         let open = || {
             let header = ObjectHeader::read(&inner.source, addr)?;
             match kind_of(&header) {
-                Some(MemberKind::Dataset) => {
-                    Ok(Self::Dataset(Dataset::open(file, path.clone(), &header)?))
-                }
+                Some(MemberKind::Dataset) => Ok(Self::Dataset(Dataset::open(file, path.clone(), &header)?)),
                 Some(MemberKind::Datatype) => {
                     let message = header.find(MessageType::DATATYPE).ok_or_else(|| not_found("object", &path))?;
                     let body = inner.body(&header, message)?;

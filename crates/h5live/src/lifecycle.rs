@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::{File, Role};
 use crate::live::session::Session;
 use crate::live::{WriterIdentity, WriterState};
+use crate::object::link_edit::GroupSettings;
 
 /// A file that readers may look at while it is written; made by [`File::go_live`].
 ///
@@ -19,15 +20,51 @@ pub struct Live {
     file: File,
 }
 
+/// What a file will be; made by [`File::builder`].
+#[must_use = "nothing is created before `create`"]
+#[derive(Debug, Clone)]
+pub struct FileBuilder {
+    root: GroupSettings,
+}
+
+impl FileBuilder {
+    /// Remembers the order in which links and attributes of the root group are created.
+    pub fn track_order(mut self) -> Self {
+        self.root = GroupSettings::in_creation_order();
+        self
+    }
+
+    /// Creates the file, as [`File::create`].
+    ///
+    /// # Errors
+    /// As [`File::create`].
+    pub fn create(self, path: impl AsRef<Path>) -> Result<File> {
+        let path = path.as_ref();
+        let create = || File::writing(Session::create(path, self.root)?, path.to_owned());
+        create().map_err(|error: Error| error.in_file(path))
+    }
+
+    /// Creates the file in other storage, as [`File::create_with`].
+    ///
+    /// # Errors
+    /// As [`File::create_with`].
+    pub fn create_with(self, storage: Arc<dyn Storage>) -> Result<File> {
+        File::writing(Session::create_on(storage, self.root)?, PathBuf::new())
+    }
+}
+
 impl File {
     /// Creates a file, or empties the one of that name. Nobody can read it before [`File::go_live`] or [`File::close`].
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] when someone has the file open: it stays untouched. Or the system refuses.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let create = || Self::writing(Session::create(path)?, path.to_owned());
-        create().map_err(|error: Error| error.in_file(path))
+        Self::builder().create(path)
+    }
+
+    /// A file to be created with other properties than [`File::create`] gives it.
+    pub fn builder() -> FileBuilder {
+        FileBuilder { root: GroupSettings::default() }
     }
 
     /// Creates a file in storage that is no file of the operating system.
@@ -35,7 +72,7 @@ impl File {
     /// # Errors
     /// Whatever the storage says.
     pub fn create_with(storage: Arc<dyn Storage>) -> Result<Self> {
-        Self::writing(Session::create_on(storage)?, PathBuf::new())
+        Self::builder().create_with(storage)
     }
 
     /// Opens a file to change it and add to it. Readers may have it open: then it is live at once. What a writer that died
@@ -149,9 +186,9 @@ impl File {
     /// The file cannot be read.
     pub fn commit(&self) -> Result<Option<u64>> {
         match &self.inner.role {
-            Role::Writer(_) => self.writing_session(|session| {
-                Ok(session.writer.is_live().then(|| session.writer.commit()))
-            }),
+            Role::Writer(_) => {
+                self.writing_session(|session| Ok(session.writer.is_live().then(|| session.writer.commit())))
+            }
             Role::Reader(follower) => {
                 Ok(follower.look().map_err(|error| self.inner.locate(error))?.map(|trailer| trailer.commit))
             }

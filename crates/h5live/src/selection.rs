@@ -261,7 +261,9 @@ mod tests {
                     let runs: Vec<_> = slab.runs_in(from..to).collect();
                     let told: Vec<(usize, u64)> = runs
                         .iter()
-                        .flat_map(|(element, position, len)| (0..*len).map(move |i| ((position + i) as usize, element + i)))
+                        .flat_map(|(element, position, len)| {
+                            (0..*len).map(move |i| ((position + i) as usize, element + i))
+                        })
                         .collect();
                     let expected: Vec<(usize, u64)> = expected.into_iter().map(|(at, e)| (at, *e)).collect();
                     assert_eq!(told, expected, "{slab:?} in {from}..{to}");

@@ -132,7 +132,11 @@ impl Source {
                 });
             }
             // A torn read lasts as long as one copy between kernel and program: at first it is enough to yield.
-            if tries < 100 { std::thread::yield_now() } else { std::thread::sleep(Duration::from_micros(200)) }
+            if tries < 100 {
+                std::thread::yield_now()
+            } else {
+                std::thread::sleep(Duration::from_micros(200))
+            }
             tries += 1;
         }
     }

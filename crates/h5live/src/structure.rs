@@ -2,7 +2,7 @@
 
 use h5live_filter::Registry;
 use h5live_format::Addr;
-use h5live_format::message::{self, Dataspace, Datatype, LinkTarget, MaybeShared};
+use h5live_format::message::{self, Dataspace, Datatype, LinkTarget};
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageType};
 
 use crate::append::{Elements, LiveHeap};
@@ -17,6 +17,7 @@ use crate::object::header::ObjectHeader;
 use crate::object::header_edit::HeaderBuilder;
 use crate::object::link_edit::{self, GroupSettings, LinkOrder};
 use crate::object::{attribute_edit, links};
+use crate::value::Value;
 
 /// What a group will be; made by [`Group::new_group`].
 #[must_use = "nothing is created before `create`"]
@@ -46,8 +47,15 @@ impl GroupBuilder {
         if !self.track_order {
             return GroupSettings::default();
         }
+        GroupSettings::in_creation_order()
+    }
+}
+
+impl GroupSettings {
+    /// Links and attributes remember the order they were created in.
+    pub(crate) fn in_creation_order() -> Self {
         let header = HeaderSettings { attribute_order: AttributeOrder::Indexed, ..HeaderSettings::default() };
-        GroupSettings { header, link_order: LinkOrder::Indexed, ..GroupSettings::default() }
+        Self { header, link_order: LinkOrder::Indexed, ..Self::default() }
     }
 }
 
@@ -386,6 +394,19 @@ impl AttributeOwner<'_> {
         })
     }
 
+    pub(crate) fn set_values(&self, name: &str, datatype: &Datatype, space: Dataspace, values: &[Value]) -> Result<()> {
+        self.changing(|session| {
+            if space.element_count() != Some(values.len() as u64) {
+                let why = format!("{} values were given for {:?} elements", values.len(), space.dims());
+                return Err(ErrorKind::Shape { given: space.dims().to_vec(), why }.into());
+            }
+            let mut data = Vec::new();
+            let Session { heap, writer, .. } = session;
+            Value::encode_all(values, datatype, &mut LiveHeap { heap, writer }, &mut data)?;
+            put(session, self.addr, name, datatype.clone(), space, data)
+        })
+    }
+
     pub(crate) fn delete(&self, name: &str) -> Result<()> {
         self.changing(|session| attribute_edit::delete_attribute(&mut session.writer, self.addr, name.as_bytes()))
     }
@@ -399,6 +420,14 @@ impl AttributeOwner<'_> {
     fn changing<T>(&self, act: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let act = || act(&mut *self.file.session()?);
         act().map_err(|error: Error| self.file.inner.locate(error.at_object(self.path)))
+    }
+}
+
+fn attribute_space(shape: Option<&[u64]>) -> Dataspace {
+    match shape {
+        None => Dataspace::Null,
+        Some([]) => Dataspace::Scalar,
+        Some(shape) => Dataspace::fixed(shape),
     }
 }
 
@@ -441,12 +470,22 @@ macro_rules! attribute_changes {
                 shape: Option<&[u64]>,
                 data: &[u8],
             ) -> Result<()> {
-                let space = match shape {
-                    None => Dataspace::Null,
-                    Some([]) => Dataspace::Scalar,
-                    Some(shape) => Dataspace::fixed(shape),
-                };
-                self.attribute_owner().set_raw(name, datatype, space, data)
+                self.attribute_owner().set_raw(name, datatype, attribute_space(shape), data)
+            }
+
+            /// Creates an attribute, or gives it another value, of a type and shape given as such (`None`: null), with its
+            /// elements in row-major order.
+            ///
+            /// # Errors
+            /// The file is open for reading, the name cannot be one, or `values` are not as many, or not of that type.
+            pub fn set_attribute_values(
+                &self,
+                name: &str,
+                datatype: &Datatype,
+                shape: Option<&[u64]>,
+                values: &[Value],
+            ) -> Result<()> {
+                self.attribute_owner().set_values(name, datatype, attribute_space(shape), values)
             }
 
             /// Deletes an attribute.

@@ -1,5 +1,7 @@
 //! Elements as what they are, for programs that learn the type from the file.
 
+mod encode;
+
 use std::fmt;
 
 use h5live_format::global_heap::{GlobalHeapId, VariableLength};
@@ -151,7 +153,9 @@ fn decode(raw: &[u8], stored: &Datatype, heap: &dyn HeapRead, depth: u32) -> Res
         },
         Datatype::Enum(names) => match names.base.value(raw) {
             Some(value) if names.is_boolean() && (0..=1).contains(&value) => Value::Bool(value == 1),
-            Some(value) => Value::Enum { name: names.name_of(raw).map(|name| name.to_string_lossy().into_owned()), value },
+            Some(value) => {
+                Value::Enum { name: names.name_of(raw).map(|name| name.to_string_lossy().into_owned()), value }
+            }
             None => bytes(),
         },
         Datatype::String(string) => text(trimmed(raw, string.padding)),
@@ -257,7 +261,8 @@ pub(crate) struct FileHeap<'a>(pub(crate) &'a Inner);
 impl HeapRead for FileHeap<'_> {
     fn fetch(&self, reference: &[u8], unit: usize) -> Result<Vec<u8>> {
         let source = &self.0.source;
-        let reference = VariableLength::decode(&mut Cursor::new("variable-length element", 0, reference), source.widths())?;
+        let reference =
+            VariableLength::decode(&mut Cursor::new("variable-length element", 0, reference), source.widths())?;
         let length = (reference.length as usize).saturating_mul(unit);
         let Some(object) = reference.object.filter(|_| length > 0) else { return Ok(Vec::new()) };
         let found = self.0.heap.object(source, object, |data| data.get(..length).map(<[u8]>::to_vec))?;

@@ -2,7 +2,9 @@
 
     python cases.py list                    the cases and trees, as JSON: {"cases": [...], "trees": [...]}
     python cases.py expected [NAME...]      what each case holds: {NAME: {"values": [...], "raw": HEX}}
-    python cases.py write DIR [NAME...]     writes DIR/NAME.h5 for each
+    python cases.py write DIR [NAME...]     writes DIR/NAME.h5 for each, in the format of HDF5 1.10
+    python cases.py write-earliest ...      the same in the oldest format that will do
+    python cases.py write-latest ...        the same in the newest format there is
     python cases.py check DIR [NAME...]     reads each and compares everything
     python cases.py dump DIR [NAME...]      the same for the values, as `h5dump` prints them
 
@@ -33,6 +35,10 @@ import sys
 import matrix
 import plain
 from plain import array, boolean, complex_, compound, enum, floating, integer, opaque, reference, string, vlen
+
+# The versions of the format that a file may use.
+BOUNDS = {"write": ("v110", "v110"), "write-earliest": ("earliest", "latest"), "write-latest": ("latest", "latest")}
+
 
 def case(name, kind, shape=(7,), **given):
     """One case; what is not given is the plainest choice."""
@@ -333,7 +339,7 @@ def main(arguments):
     command, *rest = arguments or ["help"]
     everything = {entry["name"]: entry for entry in cases() + trees()}
     assert len(everything) == len(cases()) + len(trees()), "two cases have one name"
-    if command in ("write", "check", "dump"):
+    if command in ("check", "dump") or command in BOUNDS:
         directory, *rest = rest
     names = rest or list(everything)
     unknown = [name for name in names if name not in everything]
@@ -346,9 +352,9 @@ def main(arguments):
             print(json.dumps({"cases": listed, "trees": trees()}))
         case "expected":
             print(json.dumps({entry["name"]: matrix.expected(entry) for entry in chosen if "type" in entry}))
-        case "write":
+        case _ if command in BOUNDS:
             for entry in chosen:
-                matrix.write(directory, entry)
+                matrix.write(directory, entry, BOUNDS[command])
         case "check" | "dump":
             judge = matrix.check if command == "check" else matrix.dump
             report = [{"name": entry["name"], "error": matrix.verdict(judge, directory, entry)} for entry in chosen]

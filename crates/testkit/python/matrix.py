@@ -48,9 +48,9 @@ def verdict(judge, directory, entry):
 # Writing.
 
 
-def write(directory, entry):
+def write(directory, entry, bounds=("v110", "v110")):
     ordered = any(item["path"] == "/" and item["creation_order"] for item in entry.get("objects", []))
-    with h5py.File(path_of(directory, entry), "w", libver=("v110", "v110"), track_order=ordered) as file:
+    with h5py.File(path_of(directory, entry), "w", libver=bounds, track_order=ordered) as file:
         if "objects" in entry:
             write_tree(file, entry)
         else:

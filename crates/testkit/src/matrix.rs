@@ -200,6 +200,17 @@ pub enum Filter {
     Lzf,
 }
 
+/// The versions of the file format that libhdf5 may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// For each structure the oldest that will do: h5py's default.
+    Earliest,
+    /// That of HDF5 1.10, which SWMR takes.
+    V110,
+    /// The newest there is: `libver="latest"`.
+    Latest,
+}
+
 /// When a fill value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -335,9 +346,19 @@ impl Matrix {
         parse(&cases_py(self.version, "expected", None, names)?)
     }
 
-    /// Has h5py write the named cases and trees, or all of them, into a directory.
+    /// Has h5py write the named cases and trees, or all of them, into a directory, in the format of HDF5 1.10.
     pub fn write(&self, directory: &Path, names: &[&str]) -> Result<()> {
-        let ended = cases_py(self.version, "write", Some(directory), names)?;
+        self.write_as(Format::V110, directory, names)
+    }
+
+    /// The same, in another format.
+    pub fn write_as(&self, format: Format, directory: &Path, names: &[&str]) -> Result<()> {
+        let command = match format {
+            Format::Earliest => "write-earliest",
+            Format::V110 => "write",
+            Format::Latest => "write-latest",
+        };
+        let ended = cases_py(self.version, command, Some(directory), names)?;
         if ended.status.success() { Ok(()) } else { Err(failed(&ended)) }
     }
 

@@ -18,7 +18,8 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid of a dataset with these maximum dimensions.
     pub(crate) fn new(chunk: Vec<u64>, element_bytes: u64, max: &[Option<u64>]) -> Self {
-        let max_chunks: Vec<_> = max.iter().zip(&chunk).map(|(max, chunk)| max.map(|max| max.div_ceil(*chunk))).collect();
+        let max_chunks: Vec<_> =
+            max.iter().zip(&chunk).map(|(max, chunk)| max.map(|max| max.div_ceil(*chunk))).collect();
         let mut order: Vec<usize> = (0..chunk.len()).collect();
         if let Some(unlimited) = max.iter().position(Option::is_none) {
             order[..=unlimited].rotate_right(1);
@@ -70,8 +71,8 @@ impl Grid {
 
     /// The elements of the chunk at `scaled` along `axis`, those outside the extent included.
     pub(crate) fn span(&self, scaled: &[u64], axis: usize) -> Range<u64> {
-        let start = scaled[axis] * self.chunk[axis];
-        start..start + self.chunk[axis]
+        let start = scaled[axis].saturating_mul(self.chunk[axis]);
+        start..start.saturating_add(self.chunk[axis])
     }
 
     /// Chunks that `dims` touch along each axis.

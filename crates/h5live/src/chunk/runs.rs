@@ -103,9 +103,10 @@ mod tests {
                     .map(|(slab, at)| slab.start + at / slab.block * slab.stride + at % slab.block)
                     .collect();
                 if point.iter().zip(*spans).all(|(at, span)| span.contains(at)) {
-                    let in_box = point.iter().zip(*spans).fold(0, |sum, (at, span)| {
-                        sum * (span.end - span.start) + at - span.start
-                    });
+                    let in_box = point
+                        .iter()
+                        .zip(*spans)
+                        .fold(0, |sum, (at, span)| sum * (span.end - span.start) + at - span.start);
                     expected.push((in_box, in_memory));
                 }
                 in_memory += 1;

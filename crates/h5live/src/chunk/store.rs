@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use h5live_filter::{Pipeline, Scratch};
-use h5live_format::array_element::StoredChunk;
 use h5live_format::Addr;
+use h5live_format::array_element::StoredChunk;
 use rayon::prelude::*;
 
 use super::grid::{Grid, each_point};
@@ -37,8 +37,17 @@ pub(crate) struct ChunkStore {
     max: Vec<Option<u64>>,
     /// Chunks stored unfiltered for now.
     open: BTreeMap<Vec<u64>, OpenChunk>,
+    /// The chunk written last, as it is, without filters: most often the next rows belong to it too.
+    tail: Option<Tail>,
     /// What lies in chunks beyond the extent may be anything: rows of a writer that died, or of a larger extent.
     stale: bool,
+}
+
+/// Where a chunk is that can be written in place.
+#[derive(Debug)]
+struct Tail {
+    scaled: Vec<u64>,
+    addr: Addr,
 }
 
 /// A chunk that waits to be filtered.
@@ -63,7 +72,7 @@ impl ChunkStore {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { grid, index, pipeline, fill, max } = parts;
         let element_size = fill.len() as u64;
-        Self { grid, index, pipeline, element_size, fill, max, open: BTreeMap::new(), stale: false }
+        Self { grid, index, pipeline, element_size, fill, max, open: BTreeMap::new(), tail: None, stale: false }
     }
 
     /// The chunks of a dataset that was there before.
@@ -93,6 +102,9 @@ impl ChunkStore {
         dims: &[u64],
         data: &[u8],
     ) -> Result<()> {
+        if let Some(addr) = self.place_in_tail(slabs, dims) {
+            return writer.raw(addr, data);
+        }
         let mut whole = Vec::new();
         let mut result = Ok(());
         each_point(&self.touched(slabs), |scaled| {
@@ -106,6 +118,21 @@ impl ChunkStore {
             self.seal(writer, dims, Seal::Complete)?;
         }
         Ok(())
+    }
+
+    /// Where whole rows go that belong to the chunk written last and lie side by side in it: one write, nothing else.
+    fn place_in_tail(&self, slabs: &[Slab], dims: &[u64]) -> Option<Addr> {
+        let tail = self.tail.as_ref()?;
+        let (rows, others) = slabs.split_first()?;
+        let span = self.grid.span(&tail.scaled, 0);
+        let whole_rows = others.iter().zip(&self.grid.chunk[1..]).zip(&dims[1..]).all(|((slab, chunk), dim)| {
+            slab.start == 0 && slab.len() == *chunk && dim == chunk && slab.is_contiguous()
+        });
+        let fits = rows.is_contiguous() && rows.start >= span.start && rows.end()? <= span.end && !rows.is_empty();
+        // A filtered chunk that these rows complete is written whole, to be filtered at once.
+        let stays = self.pipeline.is_none() || rows.start > span.start;
+        let row = self.grid.chunk_bytes / self.grid.chunk[0];
+        (whole_rows && fits && stays).then(|| Addr(tail.addr.0 + (rows.start - span.start) * row))
     }
 
     /// Chunks that hold elements of the hyperslab, along each axis.
@@ -144,7 +171,9 @@ impl ChunkStore {
         }
         let touched_before = self.grid.touches(scaled, before);
         let (addr, has_content) = self.plain_chunk(writer, scaled, touched_before && !covered)?;
-        self.write_parts(writer, addr, &parts, data, has_content, covered)
+        self.write_parts(writer, addr, &parts, data, has_content, covered)?;
+        self.tail = Some(Tail { scaled: scaled.to_vec(), addr });
+        Ok(())
     }
 
     /// The space in which the chunk at `scaled` can be written as it is, without filters, and whether its content is what
@@ -240,8 +269,12 @@ impl ChunkStore {
                             let mut bytes = self.fill.repeat((self.grid.chunk_bytes / self.element_size) as usize);
                             for run in &parts {
                                 let at = (run.in_box * self.element_size) as usize;
-                                bytes[at..at + (run.len * self.element_size) as usize]
-                                    .copy_from_slice(slice(data, run.in_memory, run.len, self.element_size));
+                                bytes[at..at + (run.len * self.element_size) as usize].copy_from_slice(slice(
+                                    data,
+                                    run.in_memory,
+                                    run.len,
+                                    self.element_size,
+                                ));
                             }
                             pipeline.encode_with(&bytes, scratch)
                         }
@@ -258,7 +291,13 @@ impl ChunkStore {
     }
 
     /// Stores a chunk as it comes out of the filters (or as a program has filtered it).
-    pub(crate) fn store_filtered(&mut self, writer: &mut Writer, scaled: &[u64], bytes: &[u8], mask: u32) -> Result<()> {
+    pub(crate) fn store_filtered(
+        &mut self,
+        writer: &mut Writer,
+        scaled: &[u64],
+        bytes: &[u8],
+        mask: u32,
+    ) -> Result<()> {
         let slot = self.index.slot(writer, &self.grid, scaled)?;
         if !slot.is_replaceable(writer.base())
             && let Some(settled) = slot.stored
@@ -291,11 +330,13 @@ impl ChunkStore {
     /// Notes that the extent became smaller: what lies beyond it is no fill value.
     pub(crate) fn shrunk(&mut self) {
         self.stale = true;
+        self.tail = None;
     }
 
     /// Enters a chunk that was written elsewhere than what it replaces.
     fn replace(&mut self, writer: &mut Writer, slot: &Slot, scaled: &[u64], chunk: StoredChunk) -> Result<()> {
         self.enter(writer, slot, chunk)?;
+        self.tail.take_if(|tail| tail.scaled == scaled);
         match (self.open.remove(scaled), slot.stored) {
             (Some(open), _) if !open.published => writer.give_back(open.addr, self.grid.chunk_bytes),
             (Some(_), _) => writer.supersede(self.grid.chunk_bytes),
@@ -371,14 +412,12 @@ impl ChunkStore {
             let (addr, _) = self.plain_chunk(writer, &scaled, true)?;
             let bytes = writer.source().bytes("chunk", addr, self.grid.chunk_bytes)?;
             let spans = self.spans(&scaled);
-            let inside: Vec<Slab> = spans
-                .iter()
-                .zip(before)
-                .map(|(span, dim)| Slab::range(span.start..span.end.min(*dim)))
-                .collect();
+            let inside: Vec<Slab> =
+                spans.iter().zip(before).map(|(span, dim)| Slab::range(span.start..span.end.min(*dim))).collect();
             let mut clean = fill_chunk.clone();
             runs(&inside, &spans, |run| {
-                let range = (run.in_box * self.element_size) as usize..((run.in_box + run.len) * self.element_size) as usize;
+                let range =
+                    (run.in_box * self.element_size) as usize..((run.in_box + run.len) * self.element_size) as usize;
                 clean[range.clone()].copy_from_slice(&bytes[range]);
             });
             writer.raw(addr, &clean)?;
@@ -389,6 +428,7 @@ impl ChunkStore {
 
     /// Takes out the entries of chunks that a smaller extent has left behind, once that extent is published.
     pub(crate) fn leave_behind(&mut self, writer: &mut Writer, before: &[u64], dims: &[u64]) -> Result<()> {
+        self.tail = None;
         let mut behind = Vec::new();
         self.index.each(&writer.source(), &self.grid, before, |scaled, chunk| {
             if !self.grid.touches(scaled, dims) {
@@ -444,13 +484,7 @@ fn is_plain(pipeline: &Pipeline, stored: StoredChunk, size: u64) -> bool {
     stored.size == size && stored.filter_mask & pipeline.skip_all() == pipeline.skip_all()
 }
 
-fn decode(
-    writer: &Writer,
-    pipeline: &Pipeline,
-    scaled: &[u64],
-    stored: StoredChunk,
-    grid: &Grid,
-) -> Result<Vec<u8>> {
+fn decode(writer: &Writer, pipeline: &Pipeline, scaled: &[u64], stored: StoredChunk, grid: &Grid) -> Result<Vec<u8>> {
     let bytes = writer.source().bytes("chunk", stored.addr, stored.size)?;
     pipeline.decode(stored.filter_mask, &bytes, grid.chunk_bytes as usize).map_err(|source| {
         let chunk = scaled.iter().zip(&grid.chunk).map(|(at, chunk)| at * chunk).collect();

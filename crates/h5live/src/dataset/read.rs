@@ -397,7 +397,10 @@ impl Chunks<'_> {
         }
         let mut found = HashMap::new();
         self.index.each(&self.file.source, self.grid, self.dims, |scaled, stored| {
-            let spans = scaled.iter().zip(&self.grid.chunk).map(|(at, len)| at * len..(at + 1) * len);
+            let spans = scaled
+                .iter()
+                .zip(&self.grid.chunk)
+                .map(|(at, len)| at.saturating_mul(*len)..(at + 1).saturating_mul(*len));
             if slabs.iter().zip(spans).all(|(slab, span)| slab.runs_in(span).next().is_some()) {
                 found.insert(scaled.to_vec(), stored);
             }
@@ -445,7 +448,8 @@ impl Chunks<'_> {
             return Ok(());
         }
         let (field, expected) = ("size", "is not that of an unfiltered chunk");
-        Err(Malformed { what: "chunk", at: stored.addr.0, why: Why::Value { field, value: stored.size, expected } }.into())
+        Err(Malformed { what: "chunk", at: stored.addr.0, why: Why::Value { field, value: stored.size, expected } }
+            .into())
     }
 
     /// All of a chunk, its filters undone.
@@ -456,8 +460,7 @@ impl Chunks<'_> {
             return source.read_into("chunk", stored.addr, chunk);
         }
         source.bytes_into("chunk", stored.addr, stored.size, &mut work.stored)?;
-        let decoded =
-            self.meta.pipeline.decode_into(stored.filter_mask, &work.stored, chunk, &mut work.scratch);
+        let decoded = self.meta.pipeline.decode_into(stored.filter_mask, &work.stored, chunk, &mut work.scratch);
         decoded.map_err(|source| {
             let chunk = scaled.iter().zip(&self.grid.chunk).map(|(at, len)| at * len).collect();
             ErrorKind::Filter { chunk, source }.into()
@@ -501,7 +504,12 @@ impl Chunks<'_> {
     /// Room for a chunk; an error where there is none.
     fn chunk_buffer(&self) -> Result<Vec<u8>> {
         let len = usize::try_from(self.grid.chunk_bytes).unwrap_or(usize::MAX);
-        crate::element::blank(len)
+        let mut chunk = Vec::new();
+        if chunk.try_reserve_exact(len).is_err() {
+            return Err(Error::unsupported(format!("chunks of {len} bytes: there is no memory for one")));
+        }
+        chunk.resize(len, 0);
+        Ok(chunk)
     }
 }
 

@@ -46,11 +46,13 @@ impl Shared {
         let entry = trailer.and_then(|trailer| trailer.extents.get(&self.addr.0));
         let structure = trailer.map(|trailer| (trailer.session, trailer.structure));
         let mut next = match (entry, &before.storage) {
-            (Some(_), Storage::Chunked { layout, .. }) if structure.is_some() && structure == before.structure => View {
-                dims: before.dims.clone(),
-                storage: Storage::Chunked { layout: layout.clone(), index: OnceLock::new() },
-                structure,
-            },
+            (Some(_), Storage::Chunked { layout, .. }) if structure.is_some() && structure == before.structure => {
+                View {
+                    dims: before.dims.clone(),
+                    storage: Storage::Chunked { layout: layout.clone(), index: OnceLock::new() },
+                    structure,
+                }
+            }
             _ => View { structure, ..self.look(file)? },
         };
         if let Some(entry) = entry {
@@ -65,9 +67,7 @@ impl Shared {
     pub(crate) fn written(&self, dims: &[u64]) {
         let before = self.view();
         let storage = match &before.storage {
-            Storage::Chunked { layout, .. } => {
-                Storage::Chunked { layout: layout.clone(), index: OnceLock::new() }
-            }
+            Storage::Chunked { layout, .. } => Storage::Chunked { layout: layout.clone(), index: OnceLock::new() },
             // What lies elsewhere than in chunks is found where it was.
             _ => return,
         };

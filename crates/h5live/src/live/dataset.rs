@@ -48,8 +48,12 @@ struct ExtentPlace {
 
 #[derive(Debug)]
 enum Storage {
-    Compact { message: Place },
-    Contiguous { addr: Addr },
+    Compact {
+        message: Place,
+    },
+    Contiguous {
+        addr: Addr,
+    },
     Chunked {
         store: Box<ChunkStore>,
         /// The layout as planned last, where it names the only, filtered chunk.

@@ -41,6 +41,8 @@ pub(crate) enum LiveBlock {
     ChunkTreeHeader,
     /// Header of a version 2 B-tree that indexes names: the names appear with it.
     NameTreeHeader,
+    /// Header of a version 2 B-tree that loses only names which something else has replaced.
+    SupersededNames,
     /// Fractal heap header or indirect block (III.G).
     FractalHeap,
 }
@@ -52,7 +54,7 @@ impl LiveBlock {
             Self::Superblock => Layer::EndOfFile,
             Self::ExtensibleArray | Self::FixedArray | Self::ChunkTreeHeader | Self::FractalHeap => Layer::Index,
             Self::ObjectHeaderChunk | Self::NameTreeHeader => Layer::Extent,
-            Self::SupersededMessages => Layer::Sweep,
+            Self::SupersededMessages | Self::SupersededNames => Layer::Sweep,
         }
     }
 
@@ -63,7 +65,7 @@ impl LiveBlock {
             Self::ObjectHeaderChunk | Self::SupersededMessages => "object header chunk",
             Self::ExtensibleArray => "extensible array block",
             Self::FixedArray => "fixed array block",
-            Self::ChunkTreeHeader | Self::NameTreeHeader => "version 2 B-tree header",
+            Self::ChunkTreeHeader | Self::NameTreeHeader | Self::SupersededNames => "version 2 B-tree header",
             Self::FractalHeap => "fractal heap block",
         }
     }

@@ -10,7 +10,9 @@ use h5live_filter::Registry;
 use h5live_format::message::{BTreeK, LinkTarget};
 use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
-use h5live_storage::{Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name};
+use h5live_storage::{
+    Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name,
+};
 
 use super::dataset::{WrittenDataset, can_grow};
 use super::follower::{Follower, WriterState};
@@ -21,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::find_superblock;
 use crate::object::global_heap_edit::HeapWriter;
 use crate::object::header::ObjectHeader;
+use crate::object::link_edit::{self, GroupSettings};
 use crate::object::links::{self, LinkStorage};
 use crate::source::{Patience, Source};
 
@@ -42,17 +45,17 @@ pub(crate) struct Session {
 
 impl Session {
     /// Creates a file at `path`, or empties the one that is there, unless someone has it open.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path, root: GroupSettings) -> Result<Self> {
         let (file, lock) = File::create(path, Locking::from_env()).map_err(|error| locked(error, path))?;
         let lease = acquire(&file)?;
-        let mut session = Self::create_on(Arc::new(file.clone()))?;
+        let mut session = Self::create_on(Arc::new(file.clone()), root)?;
         session.warning = no_exclusion(lock, lease.is_none());
         (session.file, session.lease) = (Some(file), lease);
         Ok(session)
     }
 
     /// Creates a file in any storage.
-    pub(crate) fn create_on(storage: Arc<dyn Storage>) -> Result<Self> {
+    pub(crate) fn create_on(storage: Arc<dyn Storage>, root: GroupSettings) -> Result<Self> {
         let size = Superblock::size(Widths::EIGHT) as u64;
         let mut superblock = Superblock {
             version: SuperblockVersion::V3,
@@ -66,7 +69,7 @@ impl Session {
             btree_k: BTreeK::default(),
         };
         let mut writer = Writer::new(storage, superblock.clone());
-        let root = crate::object::link_edit::new_group(&mut writer, crate::object::link_edit::GroupSettings::default())?;
+        let root = link_edit::new_group(&mut writer, root)?;
         superblock.root = Root::ObjectHeader(root);
         writer.adopt_superblock(superblock)?;
         let mut session = Self::on(writer, root);

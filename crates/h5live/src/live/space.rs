@@ -98,9 +98,8 @@ impl Space {
 
     fn take_in_page(&mut self, len: u64) -> u64 {
         for runs in [&mut self.gaps, &mut self.returned] {
-            if let Some(at) = runs.iter().position(|run| {
-                run.len() >= len && !crosses_page(self.base + run.start, len)
-            }) {
+            if let Some(at) = runs.iter().position(|run| run.len() >= len && !crosses_page(self.base + run.start, len))
+            {
                 let start = runs[at].start;
                 runs[at].start += len;
                 if runs[at].len() == 0 {

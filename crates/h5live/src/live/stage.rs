@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -21,8 +22,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Fresh bytes held back at most; more are written at once, since nothing names them.
 const HELD: usize = 4 << 20;
-/// Gap up to which two fresh blocks are written in one call.
+/// Bytes of neighbouring fresh blocks written in one call at most.
 const JOIN: usize = 1 << 20;
+/// Published blocks remembered at most.
+const KNOWN: usize = 512;
 
 /// The writes of the publication under way, over the storage they will go to.
 pub(crate) struct Stage {
@@ -37,6 +40,8 @@ pub(crate) struct Stage {
 struct Blocks {
     by_addr: BTreeMap<u64, Block>,
     fresh_bytes: usize,
+    /// Live blocks as they were published: nobody else changes them, so they need not be read again.
+    known: BTreeMap<u64, Vec<u8>>,
 }
 
 struct Block {
@@ -44,9 +49,69 @@ struct Block {
     /// First byte that differs from the file; all after it is written, through the checksum.
     from: usize,
     layer: Layer,
+    /// The same block once more, for the sweep that follows: what others of this publication rely on stays in `image`.
+    swept: Option<Swept>,
+}
+
+/// What the sweep makes of a block.
+struct Swept {
+    image: Vec<u8>,
+    from: usize,
 }
 
 impl Block {
+    fn new(image: Vec<u8>, from: usize, layer: Layer) -> Self {
+        Self { image, from, layer, swept: None }
+    }
+
+    /// The block as it will be after the publication.
+    fn outcome(&self) -> &[u8] {
+        self.swept.as_ref().map_or(&self.image, |swept| &swept.image)
+    }
+
+    /// What `layer` writes of the block: from which byte on, and the bytes.
+    fn part(&self, layer: Layer) -> Option<(usize, &[u8])> {
+        match &self.swept {
+            Some(swept) if layer == Layer::Sweep => Some((swept.from, &swept.image[swept.from..])),
+            _ if layer == self.layer => Some((self.from, &self.image[self.from..])),
+            _ => None,
+        }
+    }
+
+    /// Changes `range`, a block of its own or all of this one. Tells the first byte that `layer` will write now.
+    fn change(
+        &mut self,
+        kind: LiveBlock,
+        range: Range<usize>,
+        change: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Option<usize> {
+        let layer = kind.layer();
+        if layer == Layer::Sweep && self.layer < Layer::Sweep && self.layer != Layer::Fresh {
+            let mut image = self.outcome().to_vec();
+            let first = reseal(&mut image[range.clone()], change)?;
+            let from = self.swept.as_ref().map_or(usize::MAX, |swept| swept.from).min(range.start + first);
+            self.swept = Some(Swept { image, from });
+            return Some(from);
+        }
+        let before = self.swept.is_some().then(|| self.image.clone());
+        let first = reseal(&mut self.image[range.clone()], change)?;
+        self.from = self.from.min(range.start + first);
+        if self.layer != Layer::Fresh {
+            self.layer = self.layer.max(layer);
+        }
+        if let (Some(before), Some(swept)) = (before, &mut self.swept) {
+            // What changed here holds after the sweep too.
+            for (at, (old, new)) in before.iter().zip(&self.image).enumerate() {
+                if old != new {
+                    swept.image[at] = *new;
+                }
+            }
+            seal(&mut swept.image[range]);
+            swept.from = swept.from.min(self.from);
+        }
+        Some(self.from)
+    }
+
     fn end(&self, addr: u64) -> u64 {
         addr + self.image.len() as u64
     }
@@ -76,8 +141,9 @@ impl Stage {
     /// Stages a new block at an address that nothing names.
     pub(crate) fn fresh(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
         let mut blocks = self.write_blocks();
+        blocks.known.remove(&addr.0);
         blocks.fresh_bytes += image.len();
-        blocks.by_addr.insert(addr.0, Block { image, from: 0, layer: Layer::Fresh });
+        blocks.by_addr.insert(addr.0, Block::new(image, 0, Layer::Fresh));
         if blocks.fresh_bytes > HELD {
             self.spill(&mut blocks, &[Layer::Fresh])?;
         }
@@ -100,9 +166,7 @@ impl Stage {
 
     /// Writes raw data to space that no extent and no index counts yet, or over data of the same kind, at once.
     pub(crate) fn raw(&self, addr: Addr, bytes: &[u8]) -> Result<()> {
-        self.storage
-            .write_all_at(bytes, self.base + addr.0)
-            .map_err(|source| Error::io("write raw data", source))
+        self.storage.write_all_at(bytes, self.base + addr.0).map_err(|source| Error::io("write raw data", source))
     }
 
     /// Changes the block of `len` bytes at `addr`: `change` gets all bytes but the checksum and tells the first that it
@@ -120,29 +184,36 @@ impl Stage {
         let mut blocks = self.write_blocks();
         if let Some((start, block)) = blocks.containing(addr.0, len) {
             let offset = (addr.0 - start) as usize;
-            if let Some(first) = reseal(kind, addr, &mut block.image[offset..offset + len], change)? {
-                block.from = block.from.min(offset + first);
-                if block.layer != Layer::Fresh {
-                    block.layer = block.layer.max(kind.layer());
-                    self.require_one_page(kind, start + block.from as u64, block.image.len() - block.from)?;
-                }
+            let first = block.change(kind, offset..offset + len, change);
+            if let (Some(first), false) = (first, block.layer == Layer::Fresh) {
+                self.require_one_page(kind, start + first as u64, block.image.len() - first)?;
             }
             return Ok(());
         }
-        let mut image = vec![0; len];
-        self.storage
-            .read_exact_at(&mut image, self.base + addr.0)
-            .map_err(|source| Error::io("read a block to change it", source))?;
-        if let Some(first) = reseal(kind, addr, &mut image, change)? {
-            self.require_one_page(kind, addr.0 + first as u64, len - first)?;
-            blocks.by_addr.insert(addr.0, Block { image, from: first, layer: kind.layer() });
+        let mut image = match blocks.known.remove(&addr.0) {
+            Some(known) if known.len() == len => known,
+            _ => {
+                let mut image = vec![0; len];
+                self.storage
+                    .read_exact_at(&mut image, self.base + addr.0)
+                    .map_err(|source| Error::io("read a block to change it", source))?;
+                verify(kind, addr, &image)?;
+                image
+            }
+        };
+        match reseal(&mut image, change) {
+            Some(first) => {
+                self.require_one_page(kind, addr.0 + first as u64, len - first)?;
+                blocks.by_addr.insert(addr.0, Block::new(image, first, kind.layer()));
+            }
+            None => blocks.remember(addr.0, image),
         }
         Ok(())
     }
 
     /// Stages bytes that are no HDF5 structure and belong to the last layer: the live trailer. `at` is absolute.
     pub(crate) fn commit_record(&self, at: u64, image: Vec<u8>) {
-        self.write_blocks().by_addr.insert(at - self.base, Block { image, from: 0, layer: Layer::Commit });
+        self.write_blocks().by_addr.insert(at - self.base, Block::new(image, 0, Layer::Commit));
     }
 
     /// Whether nothing is staged.
@@ -159,7 +230,11 @@ impl Stage {
                 self.storage.barrier(barrier).map_err(|source| Error::io("settle a publication", source))?;
             }
         }
-        blocks.by_addr.clear();
+        for (addr, block) in std::mem::take(&mut blocks.by_addr) {
+            if !matches!(block.layer, Layer::Fresh | Layer::Commit) {
+                blocks.remember(addr, block.swept.map_or(block.image, |swept| swept.image));
+            }
+        }
         blocks.fresh_bytes = 0;
         Ok(())
     }
@@ -169,9 +244,10 @@ impl Stage {
         let mut joined: Vec<u8> = Vec::new();
         let mut joined_at = 0;
         let mut any = false;
-        for (addr, block) in blocks.by_addr.iter().filter(|(_, block)| block.layer == layer) {
+        for (addr, block) in &blocks.by_addr {
+            let Some((from, bytes)) = block.part(layer) else { continue };
             any = true;
-            let (at, bytes) = (addr + block.from as u64, &block.image[block.from..]);
+            let at = addr + from as u64;
             let follows = !joined.is_empty() && joined_at + joined.len() as u64 == at && layer == Layer::Fresh;
             if follows && joined.len() + bytes.len() <= JOIN {
                 joined.extend_from_slice(bytes);
@@ -194,9 +270,7 @@ impl Stage {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.storage
-            .write_all_at(bytes, self.base + addr)
-            .map_err(|source| Error::io("write a publication", source))
+        self.storage.write_all_at(bytes, self.base + addr).map_err(|source| Error::io("write a publication", source))
     }
 
     fn require_one_page(&self, kind: LiveBlock, addr: u64, len: usize) -> Result<()> {
@@ -217,27 +291,53 @@ impl Stage {
     }
 }
 
-/// Applies `change` to a block whose last four bytes are its checksum, and sets the new checksum.
-fn reseal(
-    kind: LiveBlock,
-    addr: Addr,
-    image: &mut [u8],
-    change: impl FnOnce(&mut [u8]) -> Option<usize>,
-) -> Result<Option<usize>> {
-    let split = image.len() - 4;
-    let (body, sum) = image.split_at_mut(split);
+/// Requires the last four bytes of a block to be its checksum.
+fn verify(kind: LiveBlock, addr: Addr, image: &[u8]) -> Result<()> {
+    let (body, sum) = image.split_at(image.len() - 4);
     let stored = u32::from_le_bytes([sum[0], sum[1], sum[2], sum[3]]);
     let computed = lookup3(body);
-    if stored != computed {
-        let what = kind.name();
-        return Err(Malformed { what, at: addr.0, why: Why::Checksum { stored, computed } }.into());
+    if stored == computed {
+        return Ok(());
     }
-    let first = change(body);
+    Err(Malformed { what: kind.name(), at: addr.0, why: Why::Checksum { stored, computed } }.into())
+}
+
+/// Applies `change` to a block and sets its checksum.
+fn reseal(image: &mut [u8], change: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
+    let body = image.len() - 4;
+    let first = change(&mut image[..body])?;
+    seal(image);
+    Some(first)
+}
+
+/// Sets the checksum, the last four bytes, of a block.
+fn seal(image: &mut [u8]) {
+    let (body, sum) = image.split_at_mut(image.len() - 4);
     sum.copy_from_slice(&lookup3(body).to_le_bytes());
-    Ok(first)
 }
 
 impl Blocks {
+    /// Keeps a live block as it is in the file now.
+    fn remember(&mut self, addr: u64, image: Vec<u8>) {
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(addr, image);
+    }
+
+    /// Bytes of a remembered block, if all of them are in it.
+    fn recall(&self, start: u64, buf: &mut [u8]) -> bool {
+        let Some((addr, image)) = self.known.range(..=start).next_back() else { return false };
+        let offset = (start - addr) as usize;
+        match image.get(offset..offset + buf.len()) {
+            Some(bytes) => {
+                buf.copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The staged block that holds all of `len` bytes at `addr`.
     fn containing(&mut self, addr: u64, len: usize) -> Option<(u64, &mut Block)> {
         let (start, block) = self.by_addr.range_mut(..=addr).next_back()?;
@@ -265,13 +365,13 @@ impl ReadAt for Stage {
         for (addr, block) in blocks.touching(start, end) {
             whole |= addr <= start && block.end(addr) >= end;
         }
-        if !whole {
+        if !whole && !blocks.recall(start, buf) {
             self.read_beneath(buf, at)?;
         }
         for (addr, block) in blocks.touching(start, end) {
             let (from, to) = (addr.max(start), block.end(addr).min(end));
             buf[(from - start) as usize..(to - start) as usize]
-                .copy_from_slice(&block.image[(from - addr) as usize..(to - addr) as usize]);
+                .copy_from_slice(&block.outcome()[(from - addr) as usize..(to - addr) as usize]);
         }
         Ok(())
     }

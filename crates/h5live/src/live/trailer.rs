@@ -36,7 +36,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use h5live_format::{Addr, Cursor, Malformed, Put};
 
-use super::space::PAGE;
 
 const WHAT: &str = "live trailer";
 const MAGIC: &str = "h5live\r\n";
@@ -44,8 +43,6 @@ const FOOTER_MAGIC: &str = "h5liveat";
 const VERSION: u32 = 1;
 /// Bytes of the footer.
 pub(crate) const FOOTER: u64 = 16;
-/// What a follower reads first: the record of a session with up to some hundred datasets.
-pub(crate) const FIRST_READ: u64 = PAGE - FOOTER;
 
 /// Which session of writing this is: two sessions never have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

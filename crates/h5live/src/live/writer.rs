@@ -46,6 +46,43 @@ struct Session {
     changed: BTreeMap<u64, Vec<u64>>,
 }
 
+/// What the trailer said before a commit that did not come about.
+struct Before {
+    commit: u64,
+    structure: u64,
+    extents: Vec<(u64, Option<Extent>)>,
+}
+
+impl Session {
+    /// Lets the trailer say what the next commit makes true.
+    fn begin_commit(&mut self, structure_changed: bool) -> Before {
+        let trailer = &mut self.trailer;
+        let mut before = Before { commit: trailer.commit, structure: trailer.structure, extents: Vec::new() };
+        trailer.commit += 1;
+        trailer.published = SystemTime::now();
+        if structure_changed {
+            trailer.structure = trailer.commit;
+        }
+        for (dataset, dims) in &self.changed {
+            let extent = Extent { commit: trailer.commit, dims: dims.clone() };
+            before.extents.push((*dataset, trailer.extents.insert(*dataset, extent)));
+        }
+        before
+    }
+
+    /// Lets it say again what it said before: the publication failed, and is to be tried again.
+    fn take_back(&mut self, before: Before) {
+        self.trailer.commit = before.commit;
+        self.trailer.structure = before.structure;
+        for (dataset, extent) in before.extents {
+            match extent {
+                Some(extent) => self.trailer.extents.insert(dataset, extent),
+                None => self.trailer.extents.remove(&dataset),
+            };
+        }
+    }
+}
+
 impl Writer {
     /// A writer on `storage`, whose superblock is this one. Nothing below its end-of-file is handed out again.
     pub(crate) fn new(storage: Arc<dyn Storage>, superblock: Superblock) -> Self {
@@ -153,11 +190,6 @@ impl Writer {
         self.superseded
     }
 
-    /// End of what has been handed out.
-    pub(crate) fn used(&self) -> u64 {
-        self.space.used()
-    }
-
     /// Stages a new block.
     pub(crate) fn fresh(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
         self.stage.fresh(addr, image)
@@ -236,18 +268,12 @@ impl Writer {
         }
         self.raise_bound()?;
         let Some(session) = &mut self.live else { return Ok(()) };
-        let mut next = session.trailer.clone();
-        next.commit += 1;
-        next.published = SystemTime::now();
-        if self.structure_changed {
-            next.structure = next.commit;
+        let before = session.begin_commit(self.structure_changed);
+        self.stage.commit_record(session.trailer.position, session.trailer.encode());
+        if let Err(error) = self.stage.publish(barrier) {
+            session.take_back(before);
+            return Err(error);
         }
-        for (dataset, dims) in &session.changed {
-            next.extents.insert(*dataset, Extent { commit: next.commit, dims: dims.clone() });
-        }
-        self.stage.commit_record(next.position, next.encode());
-        self.stage.publish(barrier)?;
-        session.trailer = next;
         session.changed.clear();
         self.structure_changed = false;
         Ok(())
@@ -265,7 +291,8 @@ impl Writer {
         }
         if self.superblock.version != SuperblockVersion::V3 {
             return Err(Error::new(ErrorKind::NotLive {
-                reason: "only a file with a version 3 superblock can be live; convert it with `h5live repack`".to_owned(),
+                reason: "only a file with a version 3 superblock can be live; convert it with `h5live repack`"
+                    .to_owned(),
             }));
         }
         self.publish(Barrier::Visible)?;
@@ -365,8 +392,7 @@ impl Writer {
 
     fn write_record(&self, position: u64, bytes: &[u8]) -> Result<()> {
         let storage = self.stage.storage();
-        let written =
-            storage.write_all_at(bytes, position).and_then(|()| storage.barrier(Barrier::Visible));
+        let written = storage.write_all_at(bytes, position).and_then(|()| storage.barrier(Barrier::Visible));
         written.map_err(|source| Error::io("write the live trailer", source))
     }
 

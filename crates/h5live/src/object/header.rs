@@ -1,7 +1,7 @@
 //! An object header as a whole: all its chunks read, each message with the place it has.
 
-use h5live_format::message::Continuation;
 use h5live_format::Addr;
+use h5live_format::message::Continuation;
 use h5live_format::object_header::{HeaderChunk, HeaderSettings, MessageFlags, MessageType, ObjectHeaderPrefix};
 
 use crate::error::{Error, Result};
@@ -74,13 +74,8 @@ impl ObjectHeader {
         if size > first.len() as u64 {
             first = source.bytes(WHAT, addr, size)?;
         }
-        let mut header = Self {
-            addr,
-            prefix,
-            chunks: vec![Chunk { addr, size }],
-            messages: Vec::new(),
-            gaps: Vec::new(),
-        };
+        let mut header =
+            Self { addr, prefix, chunks: vec![Chunk { addr, size }], messages: Vec::new(), gaps: Vec::new() };
         let mut waiting = Vec::new();
         header.take(&prefix.first_chunk(&first, addr.0)?, source, &mut waiting)?;
         let mut next = 0;
@@ -102,12 +97,7 @@ impl ObjectHeader {
     }
 
     /// Adds the messages of the chunk read last.
-    fn take(
-        &mut self,
-        chunk: &HeaderChunk<'_>,
-        source: &Source,
-        waiting: &mut Vec<Chunk>,
-    ) -> Result<()> {
+    fn take(&mut self, chunk: &HeaderChunk<'_>, source: &Source, waiting: &mut Vec<Chunk>) -> Result<()> {
         let number = self.chunks.len() - 1;
         for raw in &chunk.messages {
             match raw.kind {

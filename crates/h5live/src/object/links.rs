@@ -12,9 +12,9 @@ use h5live_format::btree_v1::{self, GroupKey};
 use h5live_format::btree_v2::{Header, LinkNameRecord, Record, Tree};
 use h5live_format::local_heap::LocalHeap;
 use h5live_format::message::{DenseStorage, Link, LinkInfo, LinkTarget, Name, SymbolTable};
+use h5live_format::object_header::MessageType;
 use h5live_format::symbol_table_node::{Cache, SymbolTableEntry, SymbolTableNode};
 use h5live_format::{Addr, Malformed, Why, lookup3};
-use h5live_format::object_header::MessageType;
 
 use super::fractal_heap::FractalHeap;
 use super::header::ObjectHeader;
@@ -55,9 +55,7 @@ impl LinkStorage {
 /// The link info message of a header.
 pub(crate) fn link_info(source: &Source, header: &ObjectHeader) -> Result<Option<LinkInfo>> {
     match header.find(MessageType::LINK_INFO) {
-        Some(message) => {
-            Ok(Some(LinkInfo::decode(&message.body, header.body_addr(message).0, source.widths())?))
-        }
+        Some(message) => Ok(Some(LinkInfo::decode(&message.body, header.body_addr(message).0, source.widths())?)),
         None => Ok(None),
     }
 }
@@ -96,12 +94,7 @@ pub(crate) fn each(
 }
 
 /// The link called `name`.
-pub(crate) fn find(
-    source: &Source,
-    registry: &Registry,
-    header: &ObjectHeader,
-    name: &[u8],
-) -> Result<Option<Link>> {
+pub(crate) fn find(source: &Source, registry: &Registry, header: &ObjectHeader, name: &[u8]) -> Result<Option<Link>> {
     let mut found = None;
     let mut take = |link: Link| {
         let other = link.name.as_bytes() != name;
@@ -120,9 +113,7 @@ pub(crate) fn find(
                 open_tree::<LinkNameRecord>(source, dense.name_index, ())?.find(
                     |addr, len| source.bytes(NODE, addr, len),
                     |record| match record.hash.cmp(&hash) {
-                        Ordering::Equal => {
-                            Ok(heap_link(source, &heap, dense.heap, record)?.name.as_bytes().cmp(name))
-                        }
+                        Ordering::Equal => Ok(heap_link(source, &heap, dense.heap, record)?.name.as_bytes().cmp(name)),
                         other => Ok::<Ordering, Error>(other),
                     },
                 )
@@ -138,9 +129,8 @@ pub(crate) fn find(
 /// Opens the version 2 B-tree whose header lies at `at`.
 pub(crate) fn open_tree<R: Record>(source: &Source, at: Addr, form: R::Form) -> Result<Tree<R>> {
     let widths = source.widths();
-    let header = source.block("version 2 B-tree header", at, Header::size(widths), |bytes| {
-        Header::decode(bytes, at.0, widths)
-    })?;
+    let header = source
+        .block("version 2 B-tree header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
     Ok(Tree::new(header, at.0, widths, form)?)
 }
 
@@ -251,5 +241,6 @@ fn symbol_link(heap: &LocalHeap, segment: &[u8], entry: &SymbolTableEntry, node:
 }
 
 fn not_a_group(header: &ObjectHeader) -> Error {
-    Malformed { what: "object header", at: header.addr.0, why: Why::Text("has neither link info nor a symbol table") }.into()
+    Malformed { what: "object header", at: header.addr.0, why: Why::Text("has neither link info nor a symbol table") }
+        .into()
 }

@@ -19,7 +19,7 @@ use crate::source::Source;
 const NODE_SIZE: u32 = 512;
 
 /// A header that is turned after everything else of its publication: the tree loses records that nothing leads to.
-pub(crate) const TIDIED: LiveBlock = LiveBlock::SupersededMessages;
+pub(crate) const TIDIED: LiveBlock = LiveBlock::SupersededNames;
 
 /// Plans a new tree of records that are in order, and returns the address of its header.
 pub(crate) fn create<R: Record>(writer: &mut Writer, form: R::Form, records: Vec<R>) -> Result<Addr> {

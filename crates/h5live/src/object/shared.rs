@@ -64,7 +64,7 @@ impl SharedMessages {
             SharedMessage::Committed(addr) => {
                 let header = ObjectHeader::read(source, addr)?;
                 let found = header.find(kind).filter(|found| !found.flags.contains(MessageFlags::SHARED));
-                let found = found.ok_or_else(|| Malformed {
+                let found = found.ok_or(Malformed {
                     what: "object header",
                     at: addr.0,
                     why: Why::Text("is said to have a shared message, and has none of that type"),
@@ -87,9 +87,10 @@ impl SharedMessages {
         kind: MessageType,
         id: &[u8; 8],
     ) -> Result<(Vec<u8>, u64)> {
-        let has_kind =
-            |index: &&SharedMessageIndex| 1u16.checked_shl(kind.0.into()).is_some_and(|bit| index.message_types & bit != 0);
-        let heap = self.indexes.iter().find(has_kind).and_then(|index| index.heap).ok_or_else(|| Malformed {
+        let has_kind = |index: &&SharedMessageIndex| {
+            1u16.checked_shl(kind.0.into()).is_some_and(|bit| index.message_types & bit != 0)
+        };
+        let heap = self.indexes.iter().find(has_kind).and_then(|index| index.heap).ok_or(Malformed {
             what: "shared message",
             at: 0,
             why: Why::Text("lies in a heap that the superblock extension does not name"),

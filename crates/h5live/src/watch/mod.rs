@@ -217,10 +217,11 @@ impl Iterator for Watch {
         if self.ended {
             return None;
         }
-        self.await_growth().map_err(|error| {
-            self.ended = true;
-            self.dataset.file().inner.locate(error.at_object(self.dataset.path()))
-        })
-        .transpose()
+        self.await_growth()
+            .map_err(|error| {
+                self.ended = true;
+                self.dataset.file().inner.locate(error.at_object(self.dataset.path()))
+            })
+            .transpose()
     }
 }

@@ -100,9 +100,7 @@ fn is_ready(writer: &Writer, chunked: &Chunked, grid: &Grid) -> Result<bool> {
             found == ExtensibleArray::layout_parameters(array.form())
         }
         ChunkIndex::FixedArray { .. } => FixedArray::open(&source, addr, grid.chunk_bytes)?.is_ours(writer.base()),
-        ChunkIndex::BTreeV2 { .. } => {
-            !crosses_page(writer.base() + addr.0, btree_v2::Header::size(writer.widths()))
-        }
+        ChunkIndex::BTreeV2 { .. } => !crosses_page(writer.base() + addr.0, btree_v2::Header::size(writer.widths())),
         ChunkIndex::BTreeV1 | ChunkIndex::Single { .. } | ChunkIndex::Implicit => true,
     })
 }

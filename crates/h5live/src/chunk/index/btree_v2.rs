@@ -7,9 +7,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use h5live_format::btree_v2::{ChunkForm, ChunkRecord, Editor, Header, Tree};
 use h5live_format::Addr;
 use h5live_format::array_element::{ElementForm, StoredChunk};
+use h5live_format::btree_v2::{ChunkForm, ChunkRecord, Editor, Header, Tree};
 
 use crate::error::Result;
 use crate::live::layer::LiveBlock;
@@ -35,9 +35,8 @@ impl ChunkTree {
     /// Opens the tree whose header lies at `at`.
     pub(crate) fn open(source: &Source, at: Addr, form: ChunkForm) -> Result<Self> {
         let widths = source.widths();
-        let header = source.block("version 2 B-tree header", at, Header::size(widths), |bytes| {
-            Header::decode(bytes, at.0, widths)
-        })?;
+        let header = source
+            .block("version 2 B-tree header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
         Ok(Self { at, tree: Tree::new(header, at.0, widths, form)?, entered: BTreeMap::new() })
     }
 

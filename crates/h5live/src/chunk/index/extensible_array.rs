@@ -7,11 +7,11 @@
 //!
 //! Super blocks are written once, complete, and never again: all their data blocks, with every page in place.
 
+use h5live_format::Addr;
+use h5live_format::array_element::{ElementForm, StoredChunk};
 use h5live_format::extensible_array::{
     DataBlock, Geometry, Header, IndexBlock, Page, PagedPrefix, Parameters, Place, Statistics, Step, SuperBlock, Within,
 };
-use h5live_format::array_element::{ElementForm, StoredChunk};
-use h5live_format::Addr;
 
 use super::settle::ArraySlot;
 use crate::chunk::grid::Grid;
@@ -48,9 +48,8 @@ impl ExtensibleArray {
     /// Opens the array whose header lies at `at`.
     pub(crate) fn open(source: &Source, at: Addr, chunk_bytes: u64) -> Result<Self> {
         let widths = source.widths();
-        let header = source.block("extensible array header", at, Header::size(widths), |bytes| {
-            Header::decode(bytes, at.0, widths)
-        })?;
+        let header = source
+            .block("extensible array header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
         let geometry = header.geometry(at.0, widths, chunk_bytes)?;
         Ok(Self { at, header, geometry })
     }

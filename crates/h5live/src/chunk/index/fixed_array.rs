@@ -4,9 +4,9 @@
 //! first chunk comes; the bit that says so lies, with its checksum, in one page of the file. Elements that could not be
 //! overwritten later are settled as in an extensible array.
 
-use h5live_format::fixed_array::{DataBlock, Geometry, Header, Page, PagedPrefix, Place};
-use h5live_format::array_element::{ElementForm, PageBitmap, StoredChunk};
 use h5live_format::Addr;
+use h5live_format::array_element::{ElementForm, PageBitmap, StoredChunk};
+use h5live_format::fixed_array::{DataBlock, Geometry, Header, Page, PagedPrefix, Place};
 
 use super::settle::{ArraySlot, settled};
 use crate::chunk::grid::Grid;
@@ -33,8 +33,8 @@ impl FixedArray {
     /// Opens the array whose header lies at `at`.
     pub(crate) fn open(source: &Source, at: Addr, chunk_bytes: u64) -> Result<Self> {
         let widths = source.widths();
-        let header =
-            source.block("fixed array header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
+        let header = source
+            .block("fixed array header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
         let geometry = header.geometry(at.0, widths, chunk_bytes)?;
         Ok(Self { at, header, geometry })
     }
@@ -137,13 +137,8 @@ impl FixedArray {
             writer.fresh(block, PagedPrefix { header: at, pages }.encode(&geometry))?;
             block
         };
-        let header = Header {
-            client: form.client(),
-            element_size: form.size(),
-            page_bits,
-            elements,
-            data_block: Some(block),
-        };
+        let header =
+            Header { client: form.client(), element_size: form.size(), page_bits, elements, data_block: Some(block) };
         writer.fresh(at, header.encode(widths))?;
         Ok(Self { at, header, geometry })
     }

@@ -1,7 +1,7 @@
 //! The six chunk indexes of version 4 layouts, and the version 1 B-tree of older ones: where is each chunk?
 
-pub(crate) mod btree_v1;
 pub(crate) mod adopt;
+pub(crate) mod btree_v1;
 pub(crate) mod btree_v2;
 pub(crate) mod extensible_array;
 pub(crate) mod fixed_array;
@@ -133,12 +133,7 @@ impl Index {
     }
 
     /// Enters `chunk`, or takes the entry out. Not for slots that say they cannot be replaced, unless they are still fresh.
-    pub(crate) fn enter(
-        &mut self,
-        writer: &mut Writer,
-        slot: &Slot,
-        chunk: Option<StoredChunk>,
-    ) -> Result<()> {
+    pub(crate) fn enter(&mut self, writer: &mut Writer, slot: &Slot, chunk: Option<StoredChunk>) -> Result<()> {
         match (self, &slot.place) {
             (Self::Fixed(index), Place::Array(slot)) => slot.enter(writer, index.form(), LiveBlock::FixedArray, chunk),
             (Self::Extensible(index), Place::Array(slot)) => {

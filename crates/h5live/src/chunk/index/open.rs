@@ -28,9 +28,7 @@ impl Index {
             }
             ChunkIndex::Implicit => Self::Implicit(addr),
             ChunkIndex::FixedArray { .. } => Self::Fixed(FixedArray::open(source, addr, grid.chunk_bytes)?),
-            ChunkIndex::ExtensibleArray(_) => {
-                Self::Extensible(ExtensibleArray::open(source, addr, grid.chunk_bytes)?)
-            }
+            ChunkIndex::ExtensibleArray(_) => Self::Extensible(ExtensibleArray::open(source, addr, grid.chunk_bytes)?),
             ChunkIndex::BTreeV2 { .. } => {
                 let element = if filtered {
                     ElementForm::filtered_chunks(widths, layout.filtered_size_width(widths))

@@ -1,0 +1,92 @@
+//! Contestants in turn, round by round; medians and ratios.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+/// How a benchmark ends.
+pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// Where contests are held.
+pub(crate) struct Contest {
+    directory: TempDir,
+}
+
+/// One contestant: a name, and what takes the seconds of one round.
+pub(crate) struct Contestant<'a> {
+    name: &'static str,
+    round: Box<dyn FnMut() -> Result<f64, Box<dyn std::error::Error>> + 'a>,
+}
+
+impl<'a> Contestant<'a> {
+    /// A contestant that measures itself.
+    pub(crate) fn measured(
+        name: &'static str,
+        round: impl FnMut() -> Result<f64, Box<dyn std::error::Error>> + 'a,
+    ) -> Self {
+        Self { name, round: Box::new(round) }
+    }
+
+    /// A contestant of which the whole round is measured.
+    pub(crate) fn new(name: &'static str, mut round: impl FnMut() -> Outcome + 'a) -> Self {
+        Self::measured(name, move || {
+            let begun = Instant::now();
+            round()?;
+            Ok(begun.elapsed().as_secs_f64())
+        })
+    }
+}
+
+/// What one round does: so many of something.
+pub(crate) enum Work {
+    /// So many operations: told as microseconds each.
+    Operations(u64),
+    /// So many bytes: told as megabytes a second.
+    Bytes(u64),
+}
+
+impl Contest {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let directory = match std::env::var_os("H5LIVE_BENCH_DIR") {
+            Some(parent) => tempfile::tempdir_in(parent)?,
+            None => tempfile::tempdir()?,
+        };
+        Ok(Self { directory })
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory().join(name)
+    }
+
+    /// Holds `rounds` rounds after one that does not count, the contestants taking turns. The first is h5live.
+    pub(crate) fn hold(&self, rounds: usize, work: &Work, mut contestants: Vec<Contestant<'_>>) -> Outcome {
+        let mut seconds = vec![Vec::new(); contestants.len()];
+        for round in 0..=rounds {
+            for (taken, contestant) in seconds.iter_mut().zip(&mut contestants) {
+                let took = (contestant.round)()?;
+                if round > 0 {
+                    taken.push(took);
+                }
+            }
+        }
+        let medians: Vec<f64> = seconds.into_iter().map(median).collect();
+        for (contestant, seconds) in contestants.iter().zip(&medians) {
+            let figure = match work {
+                Work::Operations(count) => format!("{:10.2} us", seconds / *count as f64 * 1e6),
+                Work::Bytes(bytes) => format!("{:10.0} MB/s", *bytes as f64 / seconds / 1e6),
+            };
+            println!("  {:<28}{figure}   ratio {:.2}", contestant.name, seconds / medians[0]);
+        }
+        Ok(())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,104 @@
+//! What a live file costs, row by row.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::contest::{Contest, Contestant, Outcome, Work};
+use crate::h5py;
+
+const ROWS: u64 = 20_000;
+
+/// One row of a chunked f64 dataset appended and published.
+pub(crate) fn append_row(contest: &Contest) -> Outcome {
+    let ours = contest.path("append.h5");
+    let theirs = contest.path("append-h5py.h5");
+    let bare = contest.path("append.raw");
+    contest.hold(
+        5,
+        &Work::Operations(ROWS),
+        vec![
+            Contestant::measured("h5live", || {
+                let file = h5live::File::create(&ours)?;
+                let rows = file.new_dataset::<f64>("data").shape([0]).unlimited().chunks([1024]).create()?;
+                let live = file.go_live()?;
+                let begun = std::time::Instant::now();
+                for row in 0..ROWS {
+                    rows.append(&[row as f64])?;
+                    live.publish()?;
+                }
+                let seconds = begun.elapsed().as_secs_f64();
+                live.close()?;
+                Ok(seconds)
+            }),
+            Contestant::measured("three pwrite", || {
+                let file = File::create(&bare)?;
+                file.set_len(1 << 20)?;
+                let begun = std::time::Instant::now();
+                for row in 0..ROWS {
+                    file.write_all_at(&row.to_le_bytes(), 8192 + row * 8)?;
+                    file.write_all_at(&[1; 28], 512)?;
+                    file.write_all_at(&[2; 160], 4096)?;
+                }
+                Ok(begun.elapsed().as_secs_f64())
+            }),
+            Contestant::measured("h5py (resize, write, flush)", || {
+                let per_row = h5py::run(
+                    &theirs,
+                    "f = h5py.File(path, 'w', libver='v110')\n\
+                     d = f.create_dataset('data', (0,), 'f8', maxshape=(None,), chunks=(1024,))\n\
+                     f.swmr_mode = True\n\
+                     begun = time.perf_counter()\n\
+                     for row in range(4000):\n\
+                     \x20   d.resize(row + 1, axis=0); d[row:] = float(row); d.flush()\n\
+                     seconds = (time.perf_counter() - begun) / 4000",
+                )?;
+                Ok(per_row * ROWS as f64)
+            }),
+        ],
+    )
+}
+
+/// Looking whether a dataset has grown.
+pub(crate) fn refresh(contest: &Contest) -> Outcome {
+    let path = contest.path("refresh.h5");
+    let theirs = contest.path("refresh-h5py.h5");
+    let file = h5live::File::create(&path)?;
+    let rows = file.new_dataset::<f64>("data").shape([0]).unlimited().chunks([1024]).create()?;
+    let live = file.go_live()?;
+    rows.append(&vec![0.0; 5000])?;
+    live.publish()?;
+    let followed = h5live::File::follow(&path)?.dataset("data")?;
+    let bare = File::open(&path)?;
+    contest.hold(
+        5,
+        &Work::Operations(ROWS),
+        vec![
+            Contestant::new("h5live", || {
+                for _ in 0..ROWS {
+                    followed.refresh()?;
+                }
+                Ok(())
+            }),
+            Contestant::new("one pread of 512", || {
+                let mut buffer = [0; 512];
+                for _ in 0..ROWS {
+                    bare.read_exact_at(&mut buffer, 4096)?;
+                }
+                Ok(())
+            }),
+            Contestant::measured("h5py (SWMR reader)", || {
+                let once = h5py::run(
+                    &theirs,
+                    "w = h5py.File(path, 'w', libver='v110')\n\
+                     w.create_dataset('data', (5000,), 'f8', maxshape=(None,), chunks=(1024,))\n\
+                     w.close() # or the reader would share the writer's open file, and refresh nothing\n\
+                     r = h5py.File(path, 'r', libver='latest', swmr=True)['data']\n\
+                     begun = time.perf_counter()\n\
+                     for _ in range(4000): r.refresh()\n\
+                     seconds = (time.perf_counter() - begun) / 4000",
+                )?;
+                Ok(once * ROWS as f64)
+            }),
+        ],
+    )
+}
