@@ -142,7 +142,12 @@ impl Dumper for TextDumper {
             Object::Dataset(dataset) => {
                 let grows = describe::max_shape(dataset).map(|max| format!(" of {max}")).unwrap_or_default();
                 let (path, datatype) = (dataset.path(), dataset.datatype());
-                writeln!(out, "{path}  {datatype} {}{grows}, {}", describe::extent(dataset), describe::storage(dataset))?;
+                writeln!(
+                    out,
+                    "{path}  {datatype} {}{grows}, {}",
+                    describe::extent(dataset),
+                    describe::storage(dataset)
+                )?;
                 attributes(object, out)?;
                 match slabs {
                     Some(_) if dataset.is_null() => {}

@@ -65,7 +65,8 @@ struct Counts {
 }
 
 fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
-    let size = fs::metadata(&place.file).map_err(|error| Failure::Other(format!("{}: {error}", place.file.display())))?;
+    let size =
+        fs::metadata(&place.file).map_err(|error| Failure::Other(format!("{}: {error}", place.file.display())))?;
     let size = size.len();
     let state = file.writer_state()?;
     let commit = file.commit()?;
@@ -190,7 +191,8 @@ fn object(object: &Object) -> Result<Said, Failure> {
                 rows.push(row("filters", filters.join(", ")));
             }
             let ratio = if stored > 0 && plain > 0 { plain as f64 / stored as f64 } else { 1.0 };
-            let packed = if filters.is_empty() { String::new() } else { format!(", for {} ({ratio:.2} : 1)", bytes(plain)) };
+            let packed =
+                if filters.is_empty() { String::new() } else { format!(", for {} ({ratio:.2} : 1)", bytes(plain)) };
             rows.push(row("stored", size_of(stored) + &packed));
             let fill = match dataset.fill_value()? {
                 Some(value) if dataset.has_fill_value() == Some(true) => value.to_string(),

@@ -171,7 +171,8 @@ pub(crate) fn read_header(input: &mut impl Read) -> Result<Option<Header>, Strin
 
 fn parse(header: &str) -> Result<Header, String> {
     let wrong = || format!("an array's header is not understood: {}", header.trim());
-    let after = |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start()).ok_or_else(wrong);
+    let after =
+        |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start()).ok_or_else(wrong);
     if after("fortran_order")?.starts_with("True") {
         return Err("an array is in column-major order; `numpy.ascontiguousarray` turns it round".to_owned());
     }
@@ -188,7 +189,9 @@ fn parse(header: &str) -> Result<Header, String> {
 /// The type with a name of NumPy's (`float64`, `<f8`, `>i2`, `S5`) or ours (`f64`, `u16`, `str`).
 pub(crate) fn parse_type(name: &str) -> Result<Datatype, String> {
     let unknown = || {
-        format!("{name:?} is no type; try f64, f32, i32, u16, bool, str, complex128, or NumPy's <f8, >i2, |S16 and so on")
+        format!(
+            "{name:?} is no type; try f64, f32, i32, u16, bool, str, complex128, or NumPy's <f8, >i2, |S16 and so on"
+        )
     };
     let (order, code) = match name.as_bytes().first() {
         Some(b'<' | b'|' | b'=') => (ByteOrder::Little, &name[1..]),

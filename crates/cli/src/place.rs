@@ -68,7 +68,9 @@ impl Place {
                 let names: Vec<&str> = datasets.iter().take(5).map(Dataset::path).collect();
                 let more = if count > names.len() { ", ..." } else { "" };
                 let (file, names) = (self.file.display(), names.join(", "));
-                Err(Failure::Usage(format!("{file}: which of its {count} datasets ({names}{more})? name one after the file")))
+                Err(Failure::Usage(format!(
+                    "{file}: which of its {count} datasets ({names}{more})? name one after the file"
+                )))
             }
         }
     }

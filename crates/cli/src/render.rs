@@ -228,7 +228,10 @@ mod tests {
             (Value::Bytes(vec![0xff, 1]), r#""0xff01""#),
             (Value::Complex(1.0, -2.5), "[1.0,-2.5]"),
             (Value::Enum { name: None, value: 7 }, "7"),
-            (Value::Compound(vec![("x".into(), Value::Bool(true)), ("a".into(), Value::Null)]), r#"{"x":true,"a":null}"#),
+            (
+                Value::Compound(vec![("x".into(), Value::Bool(true)), ("a".into(), Value::Null)]),
+                r#"{"x":true,"a":null}"#,
+            ),
         ] {
             assert_eq!(json(&value).to_string(), expected);
         }
@@ -254,7 +257,8 @@ mod tests {
         let point = Datatype::compound([("x", Datatype::i16()), ("y", Datatype::array(&[2], Datatype::f64()))]);
         assert_eq!(names(&point, &[]).unwrap(), ["x", "y[0]", "y[1]"]);
         assert_eq!(names(&Datatype::complex64(), &[]), None);
-        let value = Value::Compound(vec![("x".into(), Value::Int(1)), ("y".into(), Value::Array(vec![Value::Float(2.0); 2]))]);
+        let value =
+            Value::Compound(vec![("x".into(), Value::Int(1)), ("y".into(), Value::Array(vec![Value::Float(2.0); 2]))]);
         let mut record = Vec::new();
         cells(&value, &mut record);
         assert_eq!(record, ["1", "2.0", "2.0"]);

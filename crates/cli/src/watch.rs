@@ -123,7 +123,11 @@ impl Teller {
     fn begin(&self, out: &mut impl Write) -> Result<(), Failure> {
         if !self.is_json {
             let width = self.path_width;
-            writeln!(out, "{:12}  {:width$}  {:16} {:>10} {:>10} {:>9}", "time", "path", "shape", "new rows", "rows/s", "lag")?;
+            writeln!(
+                out,
+                "{:12}  {:width$}  {:16} {:>10} {:>10} {:>9}",
+                "time", "path", "shape", "new rows", "rows/s", "lag"
+            )?;
         }
         Ok(out.flush()?)
     }
@@ -134,7 +138,8 @@ impl Teller {
         let rows = growth.rows.end - growth.rows.start;
         let rate = elapsed.filter(|elapsed| *elapsed > 0.0).map(|elapsed| rows as f64 / elapsed);
         // Clocks of two hosts may disagree: rows do not arrive before they were published.
-        let lag = growth.published.map(|published| now.duration_since(published).unwrap_or_default().as_secs_f64() * 1e3);
+        let lag =
+            growth.published.map(|published| now.duration_since(published).unwrap_or_default().as_secs_f64() * 1e3);
         let time = DateTime::<Local>::from(now);
         if self.is_json {
             let line = json!({

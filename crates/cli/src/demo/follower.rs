@@ -1,13 +1,16 @@
 //! The demo's followers.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use h5live::{Dataset, File};
 
 use super::values::{SIDE, frame, signal};
 use super::{SIGNAL, Teller};
 use crate::failure::Failure;
+
+/// Time between reports.
+const REPORT: Duration = Duration::from_millis(100);
 
 /// A reader's process of `demo`
 #[derive(Debug, clap::Args)]
@@ -18,7 +21,7 @@ pub(crate) struct DemoFollower {
 
 impl DemoFollower {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let mut teller = Teller::new();
+        let mut teller = Teller::new(REPORT);
         let ended = self.follow(&mut teller);
         teller.end(ended)
     }

@@ -2,8 +2,8 @@
 //!
 //! Each child tells how far it is in lines of JSON ([`Report`]); this process only shows what they tell, and judges.
 
-mod values;
 pub(crate) mod follower;
+mod values;
 pub(crate) mod writer;
 
 use std::ffi::OsStr;
@@ -198,8 +198,10 @@ impl Demo {
                 return Err(Failure::Interrupted("interrupted; the demo's processes are ended".to_owned()));
             }
             if begun.elapsed() > limit {
-                let late: Vec<&str> =
-                    players.iter_mut().filter_map(|player| (!player.has_ended()).then_some(player.name.as_str())).collect();
+                let late: Vec<&str> = players
+                    .iter_mut()
+                    .filter_map(|player| (!player.has_ended()).then_some(player.name.as_str()))
+                    .collect();
                 return Err(Failure::Other(format!("no end in {:.0} s of: {}", limit.as_secs_f64(), late.join(", "))));
             }
             if !writer_is_done && players[0].has_ended() {
@@ -330,29 +332,36 @@ fn median(measured: &mut Vec<f64>) -> Option<f64> {
 /// Tells reports now and then.
 struct Teller {
     report: Report,
-    told: Instant,
-    told_rows: u64,
     lags: Vec<f64>,
+    /// Time between two reports.
     every: Duration,
+    told: Option<Instant>,
+    measured: Instant,
+    measured_rows: u64,
 }
 
 impl Teller {
-    fn new() -> Self {
-        let every = Duration::from_millis(200);
-        Self { report: Report::default(), told: Instant::now(), told_rows: 0, lags: Vec::new(), every }
+    /// How long rate and lag are measured.
+    const WINDOW: Duration = Duration::from_millis(200);
+
+    fn new(every: Duration) -> Self {
+        let report = Report::default();
+        Self { report, lags: Vec::new(), every, told: None, measured: Instant::now(), measured_rows: 0 }
     }
 
     /// Tells how far it is, if it is time.
     fn tell(&mut self, rows: u64) {
-        let elapsed = self.told.elapsed();
         self.report.rows = rows;
-        if self.told_rows > 0 && elapsed < self.every {
-            return;
+        let elapsed = self.measured.elapsed();
+        if elapsed >= Self::WINDOW {
+            self.report.rate = (rows - self.measured_rows) as f64 / elapsed.as_secs_f64();
+            self.report.lag_ms = median(&mut self.lags);
+            (self.measured, self.measured_rows) = (Instant::now(), rows);
         }
-        self.report.rate = (rows - self.told_rows) as f64 / elapsed.as_secs_f64().max(1e-3);
-        self.report.lag_ms = median(&mut self.lags);
-        self.report.tell();
-        (self.told, self.told_rows) = (Instant::now(), rows);
+        if self.told.is_none_or(|told| told.elapsed() >= self.every) {
+            self.told = Some(Instant::now());
+            self.report.tell();
+        }
     }
 
     /// Tells the end, well or badly, and hands the error on.

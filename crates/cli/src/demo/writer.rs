@@ -17,6 +17,9 @@ const ROWS: u64 = 10;
 /// Publications per frame.
 const TICKS_PER_FRAME: u64 = 20;
 
+/// Time between reports: short, so that no reader seems to be ahead of what the writer has told.
+const REPORT: Duration = Duration::from_millis(10);
+
 /// The writer's process of `demo`
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoWriter {
@@ -26,7 +29,7 @@ pub(crate) struct DemoWriter {
 
 impl DemoWriter {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let mut teller = Teller::new();
+        let mut teller = Teller::new(REPORT);
         let ended = self.write(&mut teller);
         teller.end(ended)
     }

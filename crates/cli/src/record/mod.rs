@@ -100,7 +100,9 @@ impl FromStr for PublishEvery {
         for (unit, seconds) in [("ms", 1e-3), ("s", 1.0)] {
             if let Some(number) = text.strip_suffix(unit) {
                 let number: f64 = number.parse().map_err(|_| wrong())?;
-                return Duration::try_from_secs_f64(number * seconds).map(Self::Time).map_err(|error| error.to_string());
+                return Duration::try_from_secs_f64(number * seconds)
+                    .map(Self::Time)
+                    .map_err(|error| error.to_string());
             }
         }
         text.parse().ok().filter(|rows| *rows > 0).map(Self::Rows).ok_or_else(wrong)
@@ -111,7 +113,9 @@ impl Record {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let place = Place::new(&self.file, Some(&self.path));
         if self.format == InputFormat::Raw && self.dtype.is_none() {
-            return Err(Failure::Usage("raw input needs --dtype, and --row-shape where a row has several elements".into()));
+            return Err(Failure::Usage(
+                "raw input needs --dtype, and --row-shape where a row has several elements".into(),
+            ));
         }
         // The file first: if it cannot be had, nothing is taken from the input.
         let mut target = Target::open(&place, &self)?;

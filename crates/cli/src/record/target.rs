@@ -41,7 +41,9 @@ impl Target {
             };
             let dataset = match self.file.dataset(&path) {
                 Ok(dataset) => fitting(dataset, column)?,
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound { .. }) => self.create(&path, column, record)?,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound { .. }) => {
+                    self.create(&path, column, record)?
+                }
                 Err(error) => return Err(error.into()),
             };
             if self.datasets.iter().any(|other| other.address() == dataset.address()) {
@@ -54,7 +56,8 @@ impl Target {
     }
 
     fn create(&self, path: &str, column: &Column, record: &Record) -> Result<Dataset, Failure> {
-        let row_bytes = column.row.iter().fold(u64::from(column.datatype.size()), |bytes, dim| bytes.saturating_mul(*dim));
+        let row_bytes =
+            column.row.iter().fold(u64::from(column.datatype.size()), |bytes, dim| bytes.saturating_mul(*dim));
         let rows = record.chunk.unwrap_or((CHUNK_BYTES / row_bytes.max(1)).max(1));
         let with_rows = |rows: u64| std::iter::once(rows).chain(column.row.iter().copied());
         let mut builder = self.file.new_dataset_of(path, column.datatype.clone());

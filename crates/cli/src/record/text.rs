@@ -61,7 +61,8 @@ pub(super) fn csv<R: Read>(
         for (column, cell) in record.iter().enumerate() {
             let into = if columns { column } else { 0 };
             let advice = if columns { "" } else { "; --columns makes datasets of text" };
-            push_text(&mut cells[into], cell).map_err(|why| format!("line {line}, {:?}: {why}{advice}", names[column]))?;
+            push_text(&mut cells[into], cell)
+                .map_err(|why| format!("line {line}, {:?}: {why}{advice}", names[column]))?;
         }
         outbox.borrow_mut().push(Rows { count: 1, columns: cells });
         line += 1;
@@ -124,7 +125,8 @@ pub(super) fn jsonl<R: Read>(input: Tap<R>, outbox: &RefCell<Outbox>, dtype: Opt
             rows.columns.push(cells);
         }
         if let (Json::Object(members), true) = (&value, schema.columns.iter().all(|column| column.name.is_some()))
-            && let Some(name) = members.keys().find(|name| !schema.columns.iter().any(|c| c.name.as_ref() == Some(name)))
+            && let Some(name) =
+                members.keys().find(|name| !schema.columns.iter().any(|c| c.name.as_ref() == Some(name)))
         {
             return Err(format!("line {line}: {name:?} was not there before"));
         }
@@ -142,9 +144,9 @@ fn infer(value: &Json, dtype: Option<&Datatype>) -> Result<Schema, String> {
     let columns = match value {
         Json::Object(members) if members.is_empty() => return Err("an object without members".to_owned()),
         Json::Object(members) => {
-            let each = members.iter().map(|(name, value)| {
-                column(Some(name), value).map_err(|why: String| format!("{name:?}: {why}"))
-            });
+            let each = members
+                .iter()
+                .map(|(name, value)| column(Some(name), value).map_err(|why: String| format!("{name:?}: {why}")));
             each.collect::<Result<_, _>>()?
         }
         other => vec![column(None, other)?],

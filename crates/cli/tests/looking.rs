@@ -1,0 +1,196 @@
+//! `ls`, `info`, `dump`, `tail` on files that nobody writes; what goes wrong, and how it is told.
+
+mod common;
+
+use std::fs;
+
+use common::{LIMIT, example, output, run};
+use h5live_testkit::{process::Program, python, scratch};
+use serde_json::{Value as Json, json};
+
+fn json_of(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn listing() {
+    let directory = scratch();
+    example(&directory.path().join("run.h5"));
+    for (arguments, expected) in [
+        (&["ls", "run.h5"][..], "entry/\nlatest -> /entry/signal\n"),
+        (&["ls", "run.h5/entry"], "names\nnumber\nsignal\n"),
+        (&["ls", "run.h5", "entry"], "names\nnumber\nsignal\n"),
+        (&["ls", "-r", "run.h5"], "/entry/\n/entry/names\n/entry/number\n/entry/signal\n/latest -> /entry/signal\n"),
+    ] {
+        assert_eq!(output(&run(directory.path(), arguments)), expected, "{arguments:?}");
+    }
+    let long = output(&run(directory.path(), &["ls", "-l", "run.h5/entry"]));
+    let signal = "dataset  (10, 3) of (unlimited, 3)  f64       chunked (4, 3), shuffle, gzip 4  signal\n";
+    assert!(long.contains(signal), "{long}");
+    let listed = json_of(&output(&run(directory.path(), &["ls", "--json", "run.h5/entry"])));
+    assert_eq!(listed[2]["shape"], json!([10, 3]));
+    assert_eq!(listed[2]["name"], "signal");
+}
+
+#[test]
+fn describing() {
+    let directory = scratch();
+    example(&directory.path().join("run.h5"));
+    let told = output(&run(directory.path(), &["info", "run.h5"]));
+    for words in ["nobody: it is closed", "2 groups, 3 datasets, 1 soft or external link", "an example"] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    let told = output(&run(directory.path(), &["info", "run.h5", "entry/signal"]));
+    for words in ["(10, 3)", "(unlimited, 3)", "3 of (4, 3), found by: extensible array", "shuffle, gzip 4", "\"mV\""] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    let told = json_of(&output(&run(directory.path(), &["info", "--json", "run.h5"])));
+    assert_eq!((&told["writer"]["state"], &told["datasets"]), (&json!("closed"), &json!(3)));
+    let told = json_of(&output(&run(directory.path(), &["info", "--json", "run.h5/entry/signal"])));
+    assert_eq!((&told["chunks"], &told["attributes"]), (&json!(3), &json!({ "units": "mV" })));
+}
+
+#[test]
+fn dumping() {
+    let directory = scratch();
+    example(&directory.path().join("run.h5"));
+    let told = output(&run(directory.path(), &["dump", "run.h5"]));
+    for words in ["/entry/number  i32 scalar", "  -7\n", "@units = \"mV\"", "  [9, 0] 13.5, 14.0, 14.5\n", "\"t, wo\""]
+    {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    let told = output(&run(directory.path(), &["dump", "run.h5/entry/signal", "-s", "-2:,::2"]));
+    assert!(told.ends_with("  [8, 0] 12.0, 13.0\n  [9, 0] 13.5, 14.5\n"), "{told}");
+    let told = json_of(&output(&run(directory.path(), &["dump", "--json", "run.h5"])));
+    let object =
+        |path: &str| told["objects"].as_array().unwrap().iter().find(|object| object["path"] == path).unwrap().clone();
+    assert_eq!(object("/entry/number")["data"], json!(-7));
+    assert_eq!(object("/entry/names")["data"], json!(["one", "t, wo"]));
+    assert_eq!(object("/entry/signal")["data"][9], json!([13.5, 14.0, 14.5]));
+    assert_eq!(object("/")["attributes"]["title"], "an example");
+    let told = json_of(&output(&run(directory.path(), &["dump", "--json", "-H", "run.h5/entry/signal"])));
+    assert_eq!(told["objects"][0].get("data"), None);
+}
+
+#[test]
+fn the_last_rows_in_every_format() {
+    let directory = scratch();
+    example(&directory.path().join("run.h5"));
+    let tail = |arguments: &[&str]| run(directory.path(), &[&["tail", "run.h5", "entry/signal"], arguments].concat());
+    assert_eq!(output(&tail(&["-n", "2"])), "12.0 12.5 13.0\n13.5 14.0 14.5\n");
+    assert_eq!(output(&tail(&["-n", "1", "--format", "csv"])), "13.5,14.0,14.5\n");
+    assert_eq!(output(&tail(&["-n", "1", "--format", "jsonl"])), "[13.5,14.0,14.5]\n");
+    assert_eq!(output(&tail(&["-n", "+9"])), "13.5 14.0 14.5\n");
+    assert_eq!(output(&tail(&[])).lines().count(), 10);
+    let raw: Vec<u8> = [13.5f64, 14.0, 14.5].iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(tail(&["-n", "1", "--format", "raw"]).output, raw);
+    let names = run(directory.path(), &["tail", "run.h5/entry/names", "--format", "csv"]);
+    assert_eq!(output(&names), "one\n\"t, wo\"\n");
+    fs::write(directory.path().join("tail.npy"), tail(&["-n", "4", "--format", "npy"]).output).unwrap();
+    let script = "import numpy; a = numpy.load('tail.npy'); print(a.dtype.str, a.shape, a[3, 2])";
+    let told = Program::new(python().unwrap()).args(["-c", script]).directory(directory.path()).output(LIMIT).unwrap();
+    assert_eq!(String::from_utf8_lossy(&told), "<f8 (4, 3) 14.5\n");
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let directory = scratch();
+    let path = |name: &str| directory.path().join(name);
+    example(&path("run.h5"));
+    fs::create_dir(path("folder")).unwrap();
+    fs::write(path("text.h5"), "these are notes").unwrap();
+    fs::write(path("empty.h5"), "").unwrap();
+    let whole = fs::read(path("run.h5")).unwrap();
+    fs::write(path("cut.h5"), &whole[..whole.len() / 2]).unwrap();
+    for (arguments, code, words) in [
+        (&["ls", "none.h5"][..], 3, "there is no such file"),
+        (&["ls", "none/none.h5"], 3, "nor is there a directory"),
+        (&["dump", "folder"], 1, "is a directory"),
+        (&["info", "text.h5"], 1, "not an HDF5 file"),
+        (&["tail", "empty.h5"], 1, "not an HDF5 file"),
+        (&["ls", "cut.h5"], 1, "truncated"),
+        (&["dump", "run.h5", "entry/nothing"], 3, "h5live ls -r"),
+        (&["tail", "run.h5"], 2, "which of its 3 datasets"),
+        (&["tail", "run.h5/entry/number"], 2, "has no rows"),
+        (&["tail", "run.h5/entry"], 1, "is a group"),
+        (&["tail", "run.h5/entry/names", "--format", "npy"], 1, "--format jsonl"),
+        (&["dump", "run.h5/entry/signal", "-s", "99"], 2, "no element 99"),
+        (&["dump", "run.h5/entry", "-s", "0"], 2, "nothing to select"),
+        (&["watch", "run.h5", "entry/number"], 2, "no rows"),
+        (&["record", "folder"], 1, "directory"),
+        (&["record", "new.h5", "--format", "raw"], 2, "--dtype"),
+    ] {
+        let ended = run(directory.path(), arguments);
+        let errors = String::from_utf8_lossy(&ended.errors);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(words) && errors.lines().count() == 1, "{arguments:?}: {errors}");
+        assert!(ended.output.is_empty(), "{arguments:?}");
+    }
+    // Clap's own errors.
+    for arguments in
+        [&["nothing"][..], &[], &["ls"], &["tail", "run.h5", "-n", "x"], &["record", "x.h5", "--publish-every", "0"]]
+    {
+        assert_eq!(run(directory.path(), arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error_and_no_panic() {
+    let directory = scratch();
+    let path = directory.path().join("run.h5");
+    example(&path);
+    let whole = fs::read(&path).unwrap();
+    // Processes are slow: some lengths of every kind; the library's own tests try all.
+    for end in [0, 1, 7, 8, 9, 40, 47, 48, 60, 100, 512, 1000, whole.len() / 3, whole.len() - 1] {
+        fs::write(&path, &whole[..end]).unwrap();
+        let ended = run(directory.path(), &["dump", "run.h5"]);
+        let errors = String::from_utf8_lossy(&ended.errors);
+        assert_eq!(ended.status.code(), Some(1), "{end} bytes: {errors}");
+        assert!(!errors.contains("panicked") && errors.lines().count() == 1, "{end} bytes: {errors}");
+    }
+}
+
+#[test]
+fn whoever_reads_the_output_may_stop() {
+    let directory = scratch();
+    let file = h5live::File::create(directory.path().join("long.h5")).unwrap();
+    let data = file.new_dataset::<u32>("data").shape([0]).unlimited().create().unwrap();
+    data.append(&(0..500_000).collect::<Vec<u32>>()).unwrap();
+    file.close().unwrap();
+    for arguments in ["dump long.h5", "dump --json long.h5", "tail -n +0 long.h5", "tail -n +0 --format csv long.h5"] {
+        let script = format!("({} {arguments}; echo $? >code) | head -n 1", env!("CARGO_BIN_EXE_h5live"));
+        let ended = Program::new("sh").args(["-c", &script]).directory(directory.path()).run(LIMIT).unwrap();
+        assert_eq!(fs::read_to_string(directory.path().join("code")).unwrap().trim(), "0", "{arguments}");
+        assert_eq!(String::from_utf8_lossy(&ended.errors), "", "{arguments}");
+        assert_eq!(ended.output.iter().filter(|byte| **byte == b'\n').count(), 1, "{arguments}");
+    }
+}
+
+#[test]
+fn shells_and_manuals() {
+    let directory = scratch();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = output(&run(directory.path(), &["completions", shell]));
+        assert!(script.contains("record") && !script.contains("\u{1b}"), "{shell}");
+    }
+    assert!(output(&run(directory.path(), &["man"])).contains(".TH h5live 1"));
+    output(&run(directory.path(), &["man", "pages"]));
+    let page = fs::read_to_string(directory.path().join("pages/h5live-tail.1")).unwrap();
+    assert!(page.contains("h5live\\-tail") && page.contains("\\-\\-follow"), "{page}");
+    assert!(!directory.path().join("pages/h5live-demo-writer.1").exists());
+    let help = output(&run(directory.path(), &["--help"]));
+    assert!(help.contains("130  interrupted") && help.contains("the writer of the followed file died"), "{help}");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let directory = scratch();
+    example(&directory.path().join("run.h5"));
+    if !std::path::Path::new("/dev/full").exists() {
+        return;
+    }
+    let script = format!("{} dump run.h5 > /dev/full", env!("CARGO_BIN_EXE_h5live"));
+    let ended = Program::new("sh").args(["-c", &script]).directory(directory.path()).run(LIMIT).unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.errors).contains("cannot write the output"));
+}
