@@ -222,7 +222,7 @@ mod tests {
             (Value::Int(-3), "-3"),
             (Value::UInt(u64::MAX), "18446744073709551615"),
             (Value::Float32(0.1), "0.1"),
-            (Value::Float(1e300), "1e300"),
+            (Value::Float(1e300), "1e+300"),
             (Value::Float(f64::NAN), r#""NaN""#),
             (Value::Float32(f32::NEG_INFINITY), r#""-Infinity""#),
             (Value::Bytes(vec![0xff, 1]), r#""0xff01""#),

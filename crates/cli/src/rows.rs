@@ -4,6 +4,8 @@ use h5live::{Dataset, Slab};
 
 /// What a piece aims at, in bytes.
 const PIECE_BYTES: u64 = 4 << 20;
+/// What a piece may take so that chunks stay whole, in bytes.
+const MOST_PIECE_BYTES: u64 = 64 << 20;
 
 /// Bytes of an element, at least 1.
 fn element_size(dataset: &Dataset) -> u64 {
@@ -19,7 +21,10 @@ pub(crate) fn pieces(dataset: &Dataset, slabs: Vec<Slab>) -> impl Iterator<Item 
     if let (Some(first), Some(chunk)) = (first, dataset.chunk_shape().and_then(|chunk| chunk.first()))
         && first.stride == 1
     {
-        step = step.next_multiple_of((*chunk).max(1));
+        let aligned = step.next_multiple_of((*chunk).max(1));
+        if aligned.saturating_mul(row_bytes) <= MOST_PIECE_BYTES {
+            step = aligned;
+        }
     }
     let count = first.map_or(0, |first| first.count);
     let mut done = 0;

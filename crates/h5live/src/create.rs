@@ -271,7 +271,7 @@ impl DatasetBuilder {
             _ => dims.iter().map(|dim| Some(*dim)).collect(),
         };
         let (layout, allocation) = self.layout(writer, &dims, &max)?;
-        let fill = FillValue { allocation, write: self.fill_time, value: self.fill.clone() };
+        let fill = FillValue { allocation, write: self.settled_fill_time()?, value: self.fill.clone() };
         let constant = MessageFlags::CONSTANT;
         let order = if self.attribute_order { AttributeOrder::Indexed } else { AttributeOrder::Untracked };
         let mut header = HeaderBuilder::new(HeaderSettings { attribute_order: order, ..HeaderSettings::default() })
@@ -410,6 +410,19 @@ impl DatasetBuilder {
         match &self.fill {
             Fill::Value(bytes) => bytes.clone(),
             _ => vec![0; self.datatype.size() as usize],
+        }
+    }
+
+    /// When the fill value is written. Whoever allocates space for references to the heap must not leave what it held before
+    /// there: libhdf5 sees to that in the same way.
+    fn settled_fill_time(&self) -> Result<FillTime> {
+        match self.fill_time {
+            FillTime::IfSet if self.datatype.uses_global_heap() => Ok(FillTime::OnAllocation),
+            FillTime::Never if self.datatype.uses_global_heap() => {
+                let datatype = &self.datatype;
+                Err(Error::unsupported(format!("elements of type {datatype} without a fill value")))
+            }
+            other => Ok(other),
         }
     }
 

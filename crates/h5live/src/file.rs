@@ -75,10 +75,22 @@ impl File {
     /// The file cannot be opened, is no HDF5 file ([`ErrorKind::NotHdf5`]), is shorter than its superblock says
     /// ([`ErrorKind::Truncated`]), or its superblock is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_path(path.as_ref(), Patience::NONE)
+    }
+
+    /// Opens a file for reading while another process writes it, in whatever state it is, even before it is live.
+    /// [`File::refresh`] shows what has been published since.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is no HDF5 file.
+    pub fn follow(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_path(path.as_ref(), Patience::LIVE)
+    }
+
+    fn open_path(path: &Path, patience: Patience) -> Result<Self> {
         let open = || {
             let file = h5live_storage::File::open(path).map_err(|source| Error::io("open the file", source))?;
-            Self::open_storage(Arc::new(file.clone()), Some(file), path.to_owned())
+            Self::open_storage(Arc::new(file.clone()), Some(file), path.to_owned(), patience)
         };
         open().map_err(|error| error.in_file(path))
     }
@@ -90,15 +102,21 @@ impl File {
     /// # Errors
     /// As [`File::open`].
     pub fn open_with(storage: Arc<dyn ReadAt>) -> Result<Self> {
-        Self::open_storage(storage, None, PathBuf::new())
+        Self::open_storage(storage, None, PathBuf::new(), Patience::NONE)
     }
 
-    fn open_storage(storage: Arc<dyn ReadAt>, file: Option<h5live_storage::File>, path: PathBuf) -> Result<Self> {
+    /// `patience` is what a file gets that does not look live now.
+    fn open_storage(
+        storage: Arc<dyn ReadAt>,
+        file: Option<h5live_storage::File>,
+        path: PathBuf,
+        patience: Patience,
+    ) -> Result<Self> {
         let found = find_superblock(&storage)?;
-        if !found.is_live {
+        let patience = if found.is_live { Patience::LIVE } else { patience };
+        if patience == Patience::NONE {
             found.check_size()?;
         }
-        let patience = if found.is_live { Patience::LIVE } else { Patience::NONE };
         let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
         let follower = Follower::new(storage, file, source.clone());
         if found.is_live {

@@ -94,15 +94,6 @@ impl File {
         Self::writing(Session::append_on(storage, None)?, PathBuf::new())
     }
 
-    /// Opens a file for reading while another process writes it, in whatever state it is. [`File::refresh`] shows what has
-    /// been published since.
-    ///
-    /// # Errors
-    /// The file cannot be opened, or is no HDF5 file.
-    pub fn follow(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open(path)
-    }
-
     fn writing(session: Session, path: PathBuf) -> Result<Self> {
         let (source, superblock) = (session.writer.source(), session.writer.superblock().clone());
         Self::assemble(path, source, superblock, Role::Writer(Box::new(Mutex::new(session))))

@@ -55,11 +55,6 @@ impl Source {
         self.patience
     }
 
-    /// The storage beneath.
-    pub(crate) fn storage(&self) -> &Arc<dyn ReadAt> {
-        &self.storage
-    }
-
     /// Bytes from address 0 to the end of the file.
     pub(crate) fn size(&self) -> Result<u64> {
         let size = self.storage.size().map_err(|source| Error::io("find the file's size", source))?;

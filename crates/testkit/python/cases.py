@@ -141,7 +141,7 @@ def spaces():
 # Name, shape, maximum shape, layout. Partial edge chunks wherever they can occur.
 INDEXES = [
     ("single", (5, 6), [5, 6], chunked("single chunk", 5, 6)),
-    ("single_growable", (3, 6), [5, 6], chunked("single chunk", 5, 6)),
+    ("single_growable", (3, 6), [5, 6], chunked("fixed array", 5, 6)),
     ("implicit", (10, 7), [10, 7], chunked("implicit", 4, 3)),
     ("fixed", (10, 7), [10, 7], chunked("fixed array", 4, 3)),
     ("fixed_growable", (10, 7), [20, 7], chunked("fixed array", 4, 3)),

@@ -38,7 +38,7 @@ fn main() -> Outcome {
     look(&data, &mut seen)
 }
 
-/// Logs the shape, if rows have come or nothing is known yet, and reads those from `seen` on.
+/// Logs the shape and reads the rows from `seen` on.
 fn look(data: &Dataset, seen: &mut u64) -> Outcome {
     data.refresh()?;
     let dims = data.shape();

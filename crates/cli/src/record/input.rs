@@ -93,6 +93,22 @@ impl Cells {
         }
     }
 
+    /// Takes the first `count` of `of` equal parts.
+    fn take(&mut self, count: u64, of: u64) -> Self {
+        fn first<T>(cells: &mut Vec<T>, count: u64, of: u64) -> Vec<T> {
+            let rest = cells.split_off(cells.len() / of.max(1) as usize * count as usize);
+            std::mem::replace(cells, rest)
+        }
+        match self {
+            Self::Floats(cells) => Self::Floats(first(cells, count, of)),
+            Self::Signed(cells) => Self::Signed(first(cells, count, of)),
+            Self::Unsigned(cells) => Self::Unsigned(first(cells, count, of)),
+            Self::Bools(cells) => Self::Bools(first(cells, count, of)),
+            Self::Texts(cells) => Self::Texts(first(cells, count, of)),
+            Self::Raw(cells) => Self::Raw(first(cells, count, of)),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Floats(cells) => cells.len() * 8,
@@ -111,6 +127,14 @@ impl Rows {
         debug_assert_eq!(self.columns.len(), more.columns.len(), "rows of one schema");
         self.count += more.count;
         self.columns.iter_mut().zip(more.columns).for_each(|(cells, more)| cells.merge(more));
+    }
+
+    /// Takes the first rows, at most `most`.
+    pub(super) fn take(&mut self, most: u64) -> Self {
+        let count = self.count.min(most);
+        let columns = self.columns.iter_mut().map(|cells| cells.take(count, self.count)).collect();
+        self.count -= count;
+        Self { count, columns }
     }
 
     /// Bytes they take in memory, about.
@@ -199,9 +223,9 @@ impl<R: Read> Read for Tap<R> {
 
 /// Parses `input` with `parse`, for tests: the schema, and all rows as one.
 #[cfg(test)]
-pub(super) fn parsed(
-    input: &[u8],
-    parse: impl FnOnce(Tap<&[u8]>, &RefCell<Outbox>) -> Result<(), String>,
+pub(super) fn parsed<'a>(
+    input: &'a [u8],
+    parse: impl FnOnce(Tap<&'a [u8]>, &RefCell<Outbox>) -> Result<(), String>,
 ) -> Result<(Schema, Rows), String> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1 << 16);
     let outbox = Rc::new(RefCell::new(Outbox { sender, pending: None }));
@@ -220,4 +244,20 @@ pub(super) fn parsed(
     let schema = schema.ok_or("no schema")?;
     let rows = rows.unwrap_or_else(|| Rows { count: 0, columns: Vec::new() });
     Ok((schema, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_apart_and_together_again() {
+        let whole = || vec![Cells::Floats(vec![1.0, 2.0, 3.0]), Cells::Raw(vec![1, 1, 2, 2, 3, 3])];
+        let mut rest = Rows { count: 3, columns: whole() };
+        let mut first = rest.take(2);
+        assert_eq!((first.count, &first.columns[1]), (2, &Cells::Raw(vec![1, 1, 2, 2])));
+        assert_eq!((rest.count, &rest.columns[0]), (1, &Cells::Floats(vec![3.0])));
+        first.merge(rest.take(u64::MAX));
+        assert_eq!((first.count, first.columns, rest.count), (3, whole(), 0));
+    }
 }

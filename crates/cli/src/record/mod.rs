@@ -161,51 +161,54 @@ impl Record {
                     }
                 },
             };
-            let rows = match message {
+            let mut rows = match message {
                 Message::Schema(schema) => {
                     target.begin(&schema, self)?;
                     continue;
                 }
-                Message::Rows(first) => self.gather(first, messages, &mut held),
+                Message::Rows(first) => gather(first, messages, &mut held),
                 Message::End => return Ok(false),
                 Message::Interrupted => return Ok(true),
                 Message::Failed(why) => return Err(Failure::Other(format!("standard input: {why}"))),
             };
-            unpublished += rows.count;
-            target.append(rows)?;
+            while rows.count > 0 {
+                let room = match self.publish_every {
+                    PublishEvery::Rows(limit) => limit - unpublished,
+                    PublishEvery::Time(_) => u64::MAX,
+                };
+                let next = rows.take(room);
+                unpublished += next.count;
+                target.append(next)?;
+                let is_due = match self.publish_every {
+                    PublishEvery::Rows(limit) => unpublished >= limit,
+                    PublishEvery::Time(limit) => {
+                        let now = Instant::now();
+                        *due.get_or_insert(now + limit) <= now
+                    }
+                };
+                if is_due {
+                    target.publish(self.durable)?;
+                    (unpublished, due) = (0, None);
+                }
+            }
             spinner.set_message(format!("{} rows", thousands(target.rows())));
-            let is_due = match self.publish_every {
-                PublishEvery::Rows(limit) => unpublished >= limit,
-                PublishEvery::Time(limit) => {
-                    let now = Instant::now();
-                    *due.get_or_insert(now + limit) <= now
-                }
-            };
-            if is_due {
-                target.publish(self.durable)?;
-                (unpublished, due) = (0, None);
-            }
         }
     }
+}
 
-    /// Takes what else has come already, so that a fast input is appended in large pieces. What is no rows is left in `held`.
-    fn gather(&self, mut rows: Rows, messages: &Receiver<Message>, held: &mut Option<Message>) -> Rows {
-        let most = match self.publish_every {
-            PublishEvery::Rows(limit) => limit,
-            PublishEvery::Time(_) => u64::MAX,
-        };
-        while rows.count < most && rows.bytes() < MOST_GATHERED {
-            match messages.try_recv() {
-                Ok(Message::Rows(more)) => rows.merge(more),
-                Ok(other) => {
-                    *held = Some(other);
-                    break;
-                }
-                Err(_) => break,
+/// Takes what else has come already, so that a fast input is appended in large pieces. What is no rows is left in `held`.
+fn gather(mut rows: Rows, messages: &Receiver<Message>, held: &mut Option<Message>) -> Rows {
+    while rows.bytes() < MOST_GATHERED {
+        match messages.try_recv() {
+            Ok(Message::Rows(more)) => rows.merge(more),
+            Ok(other) => {
+                *held = Some(other);
+                break;
             }
+            Err(_) => break,
         }
-        rows
     }
+    rows
 }
 
 #[cfg(test)]

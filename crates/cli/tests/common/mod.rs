@@ -9,20 +9,20 @@ use std::time::Duration;
 use h5live_testkit::process::{Ended, Program};
 
 /// Longer than anything takes: nothing waits for ever.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program, in a directory.
-pub fn h5live(directory: &Path, arguments: &[&str]) -> Program {
+pub(crate) fn h5live(directory: &Path, arguments: &[&str]) -> Program {
     Program::new(env!("CARGO_BIN_EXE_h5live")).args(arguments).directory(directory)
 }
 
 /// Runs it to its end.
-pub fn run(directory: &Path, arguments: &[&str]) -> Ended {
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Ended {
     h5live(directory, arguments).run(LIMIT).unwrap()
 }
 
 /// Runs it with this on standard input.
-pub fn feed(directory: &Path, arguments: &[&str], input: &[u8]) -> Ended {
+pub(crate) fn feed(directory: &Path, arguments: &[&str], input: &[u8]) -> Ended {
     let path = directory.join(".input");
     std::fs::write(&path, input).unwrap();
     let script = r#"input="$1"; shift; exec "$@" < "$input""#;
@@ -32,13 +32,13 @@ pub fn feed(directory: &Path, arguments: &[&str], input: &[u8]) -> Ended {
 
 /// Its standard output, when it succeeded.
 #[track_caller]
-pub fn output(ended: &Ended) -> String {
+pub(crate) fn output(ended: &Ended) -> String {
     assert_eq!(ended.status.code(), Some(0), "{}: {}", ended.program, String::from_utf8_lossy(&ended.errors));
     String::from_utf8(ended.output.clone()).unwrap()
 }
 
 /// A file with all kinds of things in it.
-pub fn example(path: &Path) {
+pub(crate) fn example(path: &Path) {
     let file = h5live::File::create(path).unwrap();
     file.set_attribute("title", "an example").unwrap();
     let signal = file.new_dataset::<f64>("entry/signal").shape([0, 3]).unlimited().chunks([4, 3]).shuffle().gzip(4);

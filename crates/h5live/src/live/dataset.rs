@@ -48,9 +48,7 @@ struct ExtentPlace {
 
 #[derive(Debug)]
 enum Storage {
-    Compact {
-        message: Place,
-    },
+    Compact,
     Contiguous {
         addr: Addr,
     },
@@ -61,14 +59,6 @@ enum Storage {
     },
     /// There are no elements.
     Nothing,
-}
-
-/// Where raw data of a compact dataset stand in the object header.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    chunk: Chunk,
-    offset: usize,
-    len: usize,
 }
 
 #[derive(Debug)]
@@ -205,16 +195,7 @@ impl WrittenDataset {
         let found = Description::read(&source, at)?;
         let Description { dims, max, place, element_size, .. } = &found;
         let storage = match &found.layout {
-            DataLayout::Compact(data) => {
-                let message = found.header.find(MessageType::DATA_LAYOUT);
-                let message = message.ok_or_else(|| Error::unsupported("a dataset without layout"))?;
-                let place = Place {
-                    chunk: found.header.chunks[message.chunk],
-                    offset: message.body_start + message.body.len() - data.len(),
-                    len: data.len(),
-                };
-                Storage::Compact { message: place }
-            }
+            DataLayout::Compact(_) => Storage::Compact,
             DataLayout::Contiguous { addr: Some(addr), .. } => Storage::Contiguous { addr: *addr },
             DataLayout::Contiguous { addr: None, .. } => Storage::Nothing,
             DataLayout::Chunked(chunked) => {
@@ -316,18 +297,13 @@ impl WrittenDataset {
                 result
             }
             Storage::Nothing => Ok(()),
-            Storage::Compact { message } => {
-                let Place { chunk, offset, len } = *message;
-                writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
-                    let place = &mut image[offset..offset + len];
-                    runs(slabs, &spans, |run| {
-                        let (to, from, len) =
-                            (run.in_box as usize * size, run.in_memory as usize * size, run.len as usize * size);
-                        place[to..to + len].copy_from_slice(&data[from..from + len]);
-                    });
-                    Some(offset)
-                })
-            }
+            Storage::Compact => change_compact(writer, self.header, |elements| {
+                runs(slabs, &spans, |run| {
+                    let (to, from, len) =
+                        (run.in_box as usize * size, run.in_memory as usize * size, run.len as usize * size);
+                    elements[to..to + len].copy_from_slice(&data[from..from + len]);
+                });
+            }),
         }
     }
 
@@ -461,6 +437,36 @@ impl WrittenDataset {
         };
         Error::new(ErrorKind::Shape { given, why })
     }
+}
+
+/// Changes the elements of a compact dataset, which stand at the end of the layout message in its object header: where they
+/// are, or, while readers look and they cross a page, in a block that is written anew.
+fn change_compact(writer: &mut Writer, header: Addr, change: impl FnOnce(&mut [u8])) -> Result<()> {
+    let source = writer.source();
+    let found = ObjectHeader::read(&source, header)?;
+    let layout = found.find(MessageType::DATA_LAYOUT);
+    let layout = layout.ok_or_else(|| Error::unsupported("a dataset without a layout message"))?;
+    let at = found.body_addr(layout).0;
+    let DataLayout::Compact(data) = DataLayout::decode(&layout.body, at, writer.widths())? else {
+        return Err(Error::unsupported("a dataset that is compact no longer"));
+    };
+    let start = layout.body.len() - data.len();
+    let chunk = found.chunks[layout.chunk];
+    let offset = layout.body_start + start;
+    let (first, end) = (writer.base() + chunk.addr.0 + offset as u64, chunk.size - offset as u64);
+    if !writer.is_live() || !crosses_page(first, end) {
+        return writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
+            change(&mut image[offset..offset + data.len()]);
+            Some(offset)
+        });
+    }
+    let mut body = layout.body.clone();
+    change(&mut body[start..]);
+    let mut edit = HeaderEdit::open(&source, header)?;
+    edit.set(writer, HeaderMessage::new(MessageType::DATA_LAYOUT, layout.flags, body))?;
+    edit.commit(writer)?;
+    writer.structure_changed();
+    Ok(())
 }
 
 /// Writes the layout message that names a dataset's only, filtered chunk, unless it does already.

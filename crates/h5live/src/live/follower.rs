@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h5live_format::Addr;
 use h5live_format::superblock::{ConsistencyFlags, Superblock};
-use h5live_storage::{Lease, LeaseError, ReadAt};
+use h5live_storage::{Lease, LeaseError, PathState, ReadAt};
 
 use super::trailer::{self, FOOTER, Trailer, Writer};
 use crate::error::{Error, ErrorKind, Result};
@@ -75,7 +75,8 @@ impl Follower {
                 }
             } else if self.size_is(size)? {
                 state.position = None;
-                return Ok(None);
+                drop(state);
+                return self.require_whole(size).map(|()| None);
             }
             if patience.elapsed() > Patience::LIVE.0 {
                 state.position = None;
@@ -127,15 +128,37 @@ impl Follower {
         })
     }
 
+    /// Refuses a file that is shorter than its superblock says, unless a libhdf5 writer has it open.
+    fn require_whole(&self, size: u64) -> Result<()> {
+        if size < self.source.base() + Superblock::MAX_SIZE as u64 / 2 {
+            return Err(Error::new(ErrorKind::Changed { what: "truncated" }));
+        }
+        let superblock = self.superblock()?;
+        let end_of_file = superblock.end_of_file.saturating_sub(superblock.base).saturating_add(self.source.base());
+        if superblock.flags == ConsistencyFlags::NONE && size < end_of_file && self.size_is(size)? {
+            return Err(Error::new(ErrorKind::Changed { what: "truncated" }));
+        }
+        Ok(())
+    }
+
+    /// Refuses to go on when the path by which the file was opened names another file by now. One that was only renamed can
+    /// be followed on.
+    pub(crate) fn require_same(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        match file.path_state(0).map_err(|source| Error::io("look at the file's name", source))? {
+            PathState::Replaced(_) => Err(Error::new(ErrorKind::Changed { what: "replaced" })),
+            PathState::Same | PathState::Missing | PathState::Truncated { .. } => Ok(()),
+        }
+    }
+
     /// Keeps what was seen last; a look that overtook another does not go back.
     fn keep(&self, state: &mut State, trailer: Trailer) -> Arc<Trailer> {
-        match &state.last {
-            Some(last) if last.session == trailer.session && last.commit >= trailer.commit => {
-                if last.extents.len() >= trailer.extents.len() {
-                    return last.clone();
-                }
-            }
-            _ => {}
+        if let Some(last) = &state.last
+            && last.session == trailer.session
+            && last.commit >= trailer.commit
+            && last.extents.len() >= trailer.extents.len()
+        {
+            return last.clone();
         }
         let trailer = Arc::new(trailer);
         state.last = Some(trailer.clone());

@@ -205,7 +205,11 @@ impl Watch {
                 }
                 wait = wait.min(left);
             }
-            self.wake.wait(wait)?;
+            if self.wake.wait(wait)? == Wait::Idle
+                && let Role::Reader(follower) = &self.dataset.file().inner.role
+            {
+                follower.require_same()?;
+            }
         }
     }
 }

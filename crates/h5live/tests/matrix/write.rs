@@ -11,15 +11,22 @@ use crate::case::{Liveness, make, make_tree};
 /// Writes every case and tree into `directory`; the files are still open.
 fn write(matrix: &Matrix, directory: &Path, liveness: Liveness) -> Vec<File> {
     let expected = matrix.expected(&[]).unwrap();
-    let cases = matrix.cases.iter().map(|case| {
+    let mut refused = Vec::new();
+    let mut files = Vec::new();
+    for case in &matrix.cases {
         let file = File::create(case.file(directory)).unwrap();
-        make(&file, case, &expected[&case.name], liveness).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-        file
-    });
-    let trees = matrix.trees.iter().map(|tree| {
-        make_tree(&tree.file(directory), tree, liveness).unwrap_or_else(|error| panic!("{}: {error}", tree.name))
-    });
-    cases.chain(trees).collect()
+        refused.extend(make(&file, case, &expected[&case.name], liveness).err().map(|why| (case.name.clone(), why)));
+        files.push(file);
+    }
+    for tree in &matrix.trees {
+        match make_tree(&tree.file(directory), tree, liveness) {
+            Ok(file) => files.push(file),
+            Err(why) => refused.push((tree.name.clone(), why)),
+        }
+    }
+    let refused: Vec<String> = refused.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    assert_eq!(refused, [""; 0]);
+    files
 }
 
 fn judge(directory: &Path) {
