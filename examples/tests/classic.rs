@@ -82,12 +82,12 @@ fn rows(directory: &Path, file: &str, dataset: &str) -> String {
 
 const TWENTY: &str = "[1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]";
 
-/// Waits until the log has these words.
+/// Waits until the log has these words: also that of a program that has ended arrives in its own time.
 #[track_caller]
 fn await_log(child: &mut Child, words: &str) {
     let begun = std::time::Instant::now();
     while !child.log().contains(words) {
-        assert!(begun.elapsed() < LIMIT && child.is_running(), "no {words:?} in {}", child.log());
+        assert!(begun.elapsed() < LIMIT, "no {words:?} in {}", child.log());
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -101,7 +101,7 @@ fn append_beside_an_h5py_reader() {
     writer.finish(LIMIT).unwrap();
     reader.finish(LIMIT).unwrap();
     for shape in ["(4,)", "(8,)", "(12,)", "(16,)", "(20,)"] {
-        assert!(writer.log().contains(&format!("Resizing dset shape: {shape}")), "{}", writer.log());
+        await_log(&mut writer, &format!("Resizing dset shape: {shape}"));
     }
     assert_eq!(rows(directory.path(), "swmr.h5", "data"), TWENTY);
 }
@@ -126,7 +126,7 @@ fn monitor_of_an_h5py_writer() {
     }
     writer.finish(LIMIT).unwrap();
     monitor.finish(LIMIT).unwrap();
-    assert!(monitor.log().contains("File writer closed file"), "{}", monitor.log());
+    await_log(&mut monitor, "File writer closed file");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn monitor_of_our_writer() {
     ours(APPEND, directory.path(), &[]).finish(LIMIT).unwrap();
     let mut monitor = ours(MONITOR, directory.path(), &[]);
     monitor.finish(LIMIT).unwrap();
-    assert!(monitor.log().contains("Read data shape: (20,)"), "{}", monitor.log());
+    await_log(&mut monitor, "Read data shape: (20,)");
 }
 
 #[test]
@@ -153,10 +153,15 @@ fn inotify_of_an_h5py_writer() {
     }
     writer.finish(LIMIT).unwrap();
     monitor.finish(LIMIT).unwrap();
+    await_log(&mut monitor, "File writer closed file");
+    let last =
+        |log: &str| log.split_once("File writer closed file").map(|(_, last)| last.to_owned()).unwrap_or_default();
+    let begun = std::time::Instant::now();
+    while !last(&monitor.log()).contains("Read data shape: (20,)") {
+        assert!(begun.elapsed() < LIMIT, "{}", monitor.log());
+    }
     let log = monitor.log();
     assert_eq!(log.matches("[1, 2, 3, 4]").count(), 5, "each row once: {log}");
-    let last = log.split_once("File writer closed file").expect("the end is told").1;
-    assert!(last.contains("Read data shape: (20,)"), "{log}");
 }
 
 #[test]
@@ -174,7 +179,7 @@ fn inotify_of_our_writer() {
     await_log(&mut monitor, "Reading out dataset [20:22]");
     live.close().unwrap();
     monitor.finish(LIMIT).unwrap();
-    assert!(monitor.log().contains("File writer closed file"), "{}", monitor.log());
+    await_log(&mut monitor, "File writer closed file");
 }
 
 #[test]
@@ -185,11 +190,10 @@ fn multiprocess_by_itself_and_beside_an_h5py_reader() {
     let mut both = ours(MULTIPROCESS, directory.path(), &[]);
     both.finish(LIMIT).unwrap();
     reader.finish(LIMIT).unwrap();
-    let log = both.log();
     for words in
         ["Starting reader", "Waiting for initial event", "SWMR mode", "Sending event", "Read dset shape: (20,)"]
     {
-        assert!(log.contains(words), "{words:?} in {log}");
+        await_log(&mut both, words);
     }
     assert_eq!(rows(directory.path(), "swmrmp.h5", "data"), TWENTY);
 }
@@ -236,6 +240,6 @@ fn a_reader_without_a_writer_says_so() {
     ] {
         let mut child = ours(program, directory.path(), arguments);
         assert_eq!(child.wait(LIMIT).unwrap().code(), Some(1), "{program}");
-        assert!(child.log().contains(words), "{}", child.log());
+        await_log(&mut child, words);
     }
 }

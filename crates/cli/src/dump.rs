@@ -42,7 +42,7 @@ pub(crate) struct Dump {
 impl Dump {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let place = Place::new(&self.file, self.path.as_deref());
-        let file = place.follow()?;
+        let file = place.open()?;
         let object = match (&self.selection, place.is_explicit) {
             (Some(_), false) => Object::Dataset(place.dataset(&file)?),
             _ => place.object(&file)?,

@@ -138,9 +138,13 @@ impl Patience {
         self.retry(|| {
             let file = place.follow()?;
             let found = look(&file)?;
-            let is_waited_for = self.wait.is_some_and(|wait| begun.elapsed() < wait);
-            if is_waited_for && file.writer_state()? == WriterState::Closed {
+            let is_closed = file.writer_state()? == WriterState::Closed;
+            if is_closed && self.wait.is_some_and(|wait| begun.elapsed() < wait) {
                 return Err(Failure::Other(format!("{}: nobody writes it", place.file.display())));
+            }
+            if is_closed {
+                // What nobody writes is whole, or an error.
+                place.open()?;
             }
             Ok((file, found))
         })

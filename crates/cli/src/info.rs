@@ -30,7 +30,7 @@ pub(crate) struct Info {
 impl Info {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let place = Place::new(&self.file, self.path.as_deref());
-        let file = place.follow()?;
+        let file = place.open()?;
         let mut out = output::stdout();
         let (map, rows) = match place.is_explicit {
             true => object(&place.object(&file)?)?,

@@ -42,7 +42,7 @@ struct Entry {
 impl Ls {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let place = Place::new(&self.file, self.path.as_deref());
-        let file = place.follow()?;
+        let file = place.open()?;
         let entries = match place.object(&file)? {
             Object::Group(group) if self.recursive => below(&file, &group)?,
             Object::Group(group) => members(&group, self.long || self.json)?,

@@ -43,7 +43,13 @@ impl Place {
         Self { file: file.to_owned(), path: format!("/{}", names.join("/")), is_explicit }
     }
 
-    /// Opens the file for reading, whether or not someone writes it.
+    /// Opens the file for reading. One that is not whole is refused.
+    pub(crate) fn open(&self) -> Result<File, Failure> {
+        check_file(&self.file)?;
+        Ok(File::open(&self.file)?)
+    }
+
+    /// Opens the file for reading while it is being written, in whatever state it is.
     pub(crate) fn follow(&self) -> Result<File, Failure> {
         check_file(&self.file)?;
         Ok(File::follow(&self.file)?)

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::time::Duration;
 
-use common::{LIMIT, feed, h5live, output, run};
+use common::{LIMIT, await_log, feed, h5live, output, run};
 use h5live_testkit::process::{Child, Program};
 use h5live_testkit::{python, scratch};
 use serde_json::{Value as Json, json};
@@ -140,7 +140,7 @@ fn ctrl_c_closes_the_recording() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(writer.wait(LIMIT).unwrap().code(), Some(130));
-    assert!(writer.log().contains("interrupted; a.h5: recorded 5 rows"), "{}", writer.log());
+    await_log(&writer, "interrupted; a.h5: recorded 5 rows");
     assert_eq!(h5live::File::open(&path).unwrap().writer_state().unwrap(), h5live::WriterState::Closed);
     assert_eq!(rows_of(&path, "data"), 5);
 }
@@ -181,7 +181,7 @@ fn following_until_the_writer_dies() {
     watch.hear("the head of the table", LIMIT).unwrap();
     writer.kill();
     assert_eq!(tail.wait(LIMIT).unwrap().code(), Some(5), "{}", tail.log());
-    assert!(tail.log().contains("died at commit"), "{}", tail.log());
+    await_log(&tail, "died at commit");
     assert_eq!(watch.wait(LIMIT).unwrap().code(), Some(5), "{}", watch.log());
     let told = output(&run(directory.path(), &["info", "a.h5"]));
     assert!(told.contains("died; what it published is there"), "{told}");

@@ -89,7 +89,8 @@ impl Target {
 
     /// Lets readers see what was added.
     pub(super) fn publish(&self, durable: bool) -> Result<(), Failure> {
-        Ok(if durable { self.file.publish_durably()? } else { self.file.publish()? })
+        let published = if durable { self.file.publish_durably() } else { self.file.publish() };
+        Ok(published?)
     }
 
     /// Rows added.
@@ -107,7 +108,7 @@ impl Target {
 fn fitting(dataset: Dataset, column: &Column) -> Result<Dataset, Failure> {
     let (path, found) = (dataset.path(), dataset.shape());
     let wrong = |why: String| Err(Failure::Other(format!("{path} is there already, and {why}")));
-    if found.first().is_none() || dataset.max_shape().first() == Some(&Some(found[0])) {
+    if found.is_empty() || dataset.max_shape()[0] == Some(found[0]) {
         return wrong("cannot grow".to_owned());
     }
     if found[1..] != column.row {

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use h5live_testkit::process::{Ended, Program};
+use h5live_testkit::process::{Child, Ended, Program};
 
 /// Longer than anything takes: nothing waits for ever.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -35,6 +35,16 @@ pub(crate) fn feed(directory: &Path, arguments: &[&str], input: &[u8]) -> Ended 
 pub(crate) fn output(ended: &Ended) -> String {
     assert_eq!(ended.status.code(), Some(0), "{}: {}", ended.program, String::from_utf8_lossy(&ended.errors));
     String::from_utf8(ended.output.clone()).unwrap()
+}
+
+/// Waits until the log has these words: also that of a program that has ended arrives in its own time.
+#[track_caller]
+pub(crate) fn await_log(child: &Child, words: &str) {
+    let begun = std::time::Instant::now();
+    while !child.log().contains(words) {
+        assert!(begun.elapsed() < LIMIT, "no {words:?} in {}", child.log());
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// A file with all kinds of things in it.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use h5live_filter::Scratch;
+use h5live_filter::{FilterId, Scratch};
 use h5live_format::array_element::StoredChunk;
 use h5live_format::message::Chunked;
 use h5live_format::{Addr, Malformed, Why};
@@ -21,6 +21,7 @@ use crate::chunk::runs::{Run, runs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Inner;
 use crate::selection::{Selection, Slab};
+use crate::source::Source;
 
 /// Runs of at least so many bytes are read one by one, straight into place.
 const LONG: u64 = 16 << 10;
@@ -28,6 +29,10 @@ const LONG: u64 = 16 << 10;
 const GAP: u64 = 4 << 10;
 /// Bytes read together at most.
 const TOGETHER: u64 = 1 << 20;
+/// From so many bytes on, copying them out of the kernel is worth more than one core.
+const LARGE: usize = 8 << 20;
+/// What one core then takes at a time.
+const PIECE: usize = 1 << 20;
 /// Rows of chunks that are worked on at the same time at most.
 const ROWS: usize = 1024;
 
@@ -48,9 +53,9 @@ pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection
             fill(out, meta.unwritten());
             Ok(())
         }
-        Storage::Contiguous(Some(start)) => gather.all(selection, &view.dims, out, &|at, buf| {
-            source.read_into("raw data", Addr(start.0.saturating_add(at)), buf)
-        }),
+        Storage::Contiguous(Some(start)) => {
+            gather.all(selection, &view.dims, out, &|at, buf| read_plain(source, Addr(start.0.saturating_add(at)), buf))
+        }
         Storage::External(data) => {
             let data = data.open(file)?;
             gather.all(selection, &view.dims, out, &|at, buf| data.read(at, buf))
@@ -69,6 +74,16 @@ pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection
         }
         Storage::Virtual(data) => data.read(file, meta, &view.dims, selection, out),
     }
+}
+
+/// Reads raw data that lie in one piece.
+fn read_plain(source: &Source, addr: Addr, buf: &mut [u8]) -> Result<()> {
+    if buf.len() < LARGE {
+        return source.read_into("raw data", addr, buf);
+    }
+    buf.par_chunks_mut(PIECE).enumerate().try_for_each(|(number, piece)| {
+        source.read_into("raw data", Addr(addr.0.saturating_add((number * PIECE) as u64)), piece)
+    })
 }
 
 /// Fills `out` with copies of one element, or zeros.
@@ -274,7 +289,9 @@ impl Chunks<'_> {
             Ok(())
         };
         let threads = rayon::current_num_threads();
-        if !self.is_filtered() || threads < 2 || rows.len() * others.len() < 2 {
+        let bytes: usize = rows.iter().map(|row| row.out.len()).sum();
+        let one_core = !self.is_filtered() && (bytes < LARGE || others.len() > 1);
+        if one_core || threads < 2 || rows.len() * others.len() < 2 {
             let mut work = self.work();
             return rows.into_iter().try_for_each(|row| one_row(row, &mut work));
         }
@@ -292,7 +309,7 @@ impl Chunks<'_> {
                             let scaled = at(row.scaled, other);
                             let decoded = self.patiently(&scaled, found, |stored| {
                                 let Some(stored) = stored else { return Ok(None) };
-                                let mut chunk = self.chunk_buffer()?;
+                                let mut chunk = self.chunk_buffer(stored)?;
                                 self.whole(&scaled, stored, &mut chunk, work)?;
                                 Ok(Some(chunk))
                             })?;
@@ -335,7 +352,7 @@ impl Chunks<'_> {
             }
             let mut chunk = std::mem::take(&mut work.chunk);
             if chunk.len() as u64 != self.grid.chunk_bytes {
-                chunk = self.chunk_buffer()?;
+                chunk = self.chunk_buffer(stored)?;
             }
             let result = self.whole(scaled, stored, &mut chunk, work);
             if result.is_ok() {
@@ -373,7 +390,7 @@ impl Chunks<'_> {
                     };
                     return work.gather.some(runs, out, &read);
                 }
-                let mut chunk = self.chunk_buffer()?;
+                let mut chunk = self.chunk_buffer(stored)?;
                 self.whole(&scaled, stored, &mut chunk, &mut work)?;
                 for run in runs {
                     let (from, to) = (run.in_box as usize * size, run.in_memory as usize * size);
@@ -501,9 +518,19 @@ impl Chunks<'_> {
         (0..self.grid.rank()).map(|axis| self.grid.span(scaled, axis)).collect()
     }
 
-    /// Room for a chunk; an error where there is none.
-    fn chunk_buffer(&self) -> Result<Vec<u8>> {
+    /// Room for what `stored` decodes to; an error where there is none, or it cannot be so much.
+    fn chunk_buffer(&self, stored: StoredChunk) -> Result<Vec<u8>> {
+        /// Deflate makes no more of a byte than this.
+        const DEFLATE_AT_MOST: u64 = 1032;
         let len = usize::try_from(self.grid.chunk_bytes).unwrap_or(usize::MAX);
+        let bounded = |id| [FilterId::DEFLATE, FilterId::SHUFFLE, FilterId::FLETCHER32].contains(&id);
+        let times = self.meta.pipeline.stages().filter(|stage| stage.id == FilterId::DEFLATE).count() as u32;
+        let most = stored.size.saturating_add(64).saturating_mul(DEFLATE_AT_MOST.saturating_pow(times));
+        if self.grid.chunk_bytes > most && self.meta.pipeline.stages().all(|stage| bounded(stage.id)) {
+            let (field, expected) = ("size", "is too small for what the chunk should decode to");
+            let why = Why::Value { field, value: stored.size, expected };
+            return Err(Malformed { what: "chunk", at: stored.addr.0, why }.into());
+        }
         let mut chunk = Vec::new();
         if chunk.try_reserve_exact(len).is_err() {
             return Err(Error::unsupported(format!("chunks of {len} bytes: there is no memory for one")));

@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     blocks: RwLock<Blocks>,
     watched: AtomicBool,
     used: AtomicU64,
+    /// Bytes were written ahead of the publication: a barrier must still part them from what will count on them.
+    ahead: AtomicBool,
 }
 
 #[derive(Default)]
@@ -120,7 +122,14 @@ impl Block {
 impl Stage {
     /// Nothing staged, over `storage`, in which HDF5 address 0 lies at `base`.
     pub(crate) fn new(storage: Arc<dyn Storage>, base: u64) -> Self {
-        Self { storage, base, blocks: RwLock::default(), watched: AtomicBool::new(false), used: AtomicU64::new(0) }
+        Self {
+            storage,
+            base,
+            blocks: RwLock::default(),
+            watched: AtomicBool::new(false),
+            used: AtomicU64::new(0),
+            ahead: AtomicBool::new(false),
+        }
     }
 
     /// The storage beneath.
@@ -156,6 +165,7 @@ impl Stage {
     }
 
     fn spill(&self, blocks: &mut Blocks, layers: &[Layer]) -> Result<()> {
+        self.ahead.store(true, Ordering::Relaxed);
         for layer in layers {
             self.write_layer(blocks, *layer)?;
         }
@@ -166,6 +176,7 @@ impl Stage {
 
     /// Writes raw data to space that no extent and no index counts yet, or over data of the same kind, at once.
     pub(crate) fn raw(&self, addr: Addr, bytes: &[u8]) -> Result<()> {
+        self.ahead.store(true, Ordering::Relaxed);
         self.storage.write_all_at(bytes, self.base + addr.0).map_err(|source| Error::io("write raw data", source))
     }
 

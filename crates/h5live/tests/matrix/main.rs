@@ -3,10 +3,9 @@
 //!
 //! The other side is h5py 3.16 (HDF5 2.0), h5py 3.13 (HDF5 1.14) and h5dump 1.10; `cargo xtask setup` installs them.
 
-
-
+mod append;
 mod case;
 mod plain;
 mod read;
-
+mod selections;
 mod write;
