@@ -5,6 +5,8 @@ mod read;
 mod refresh;
 mod virtual_dataset;
 
+pub(crate) use refresh::refresh_together;
+
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use h5live_filter::{Pipeline, Registry};
@@ -131,11 +133,14 @@ impl Dataset {
     pub(crate) fn open(file: File, path: String, header: &ObjectHeader) -> Result<Self> {
         let shared = file.inner.share(header.addr, || {
             let shared = Shared::read(&file.inner, header)?;
-            if let Role::Reader(follower) = &file.inner.role
-                && let Some(trailer) = follower.last()
+            if let Role::Reader(follower) = &file.inner.role {
+                shared.join(&file.inner, follower)?;
+            }
+            if let Role::Writer(_) = &file.inner.role
+                && let Some(written) = file.session()?.dataset(header.addr)
             {
-                // With all other datasets, as of the last look at the file.
-                shared.refresh(&file.inner, Some(&trailer))?;
+                // As far as it was written, published or not.
+                shared.written(written.dims());
             }
             Ok(shared)
         })?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h5live_storage::{Barrier, Storage};
 
+use crate::dataset::refresh_together;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{File, Role};
 use crate::live::session::Session;
@@ -157,17 +158,8 @@ impl File {
     pub fn refresh(&self) -> Result<bool> {
         match &self.inner.role {
             Role::Writer(_) => Ok(false),
-            Role::Reader(follower) => {
-                let refresh = || {
-                    let trailer = follower.look()?;
-                    let mut changed = false;
-                    for shared in self.inner.open_datasets() {
-                        changed |= shared.refresh(&self.inner, trailer.as_deref())?;
-                    }
-                    Ok(changed)
-                };
-                refresh().map_err(|error| self.inner.locate(error))
-            }
+            Role::Reader(follower) => refresh_together(&self.inner, follower, &self.inner.open_datasets())
+                .map_err(|error| self.inner.locate(error)),
         }
     }
 

@@ -249,10 +249,11 @@ impl Group {
 }
 
 impl Session {
-    /// Refuses a name that the group has already, before anything is made for it.
+    /// Refuses a name that the group has already, and a group that cannot change, before anything is made for it.
     pub(crate) fn refuse_taken(&self, group: &Group, name: &str) -> Result<()> {
         let source = self.writer.source();
         let header = ObjectHeader::read(&source, group.addr)?;
+        refuse_old(&header)?;
         match links::find(&source, &Registry::default(), &header, name.as_bytes())? {
             Some(_) => Err(ErrorKind::Exists { what: "link", name: name.to_owned() }.into()),
             None => Ok(()),
@@ -374,6 +375,7 @@ pub(crate) struct AttributeOwner<'a> {
 impl AttributeOwner<'_> {
     pub(crate) fn set(&self, name: &str, value: &impl AttributeValue) -> Result<()> {
         self.changing(|session| {
+            self.refuse_old(session, &value.datatype())?;
             let mut data = Vec::new();
             let Session { heap, writer, .. } = session;
             value.encode(&mut LiveHeap { heap, writer }, &mut data)?;
@@ -400,6 +402,7 @@ impl AttributeOwner<'_> {
                 let why = format!("{} values were given for {:?} elements", values.len(), space.dims());
                 return Err(ErrorKind::Shape { given: space.dims().to_vec(), why }.into());
             }
+            self.refuse_old(session, datatype)?;
             let mut data = Vec::new();
             let Session { heap, writer, .. } = session;
             Value::encode_all(values, datatype, &mut LiveHeap { heap, writer }, &mut data)?;
@@ -417,9 +420,27 @@ impl AttributeOwner<'_> {
         })
     }
 
+    /// Refuses an owner that cannot change before the heap takes in what its attribute would refer to.
+    fn refuse_old(&self, session: &Session, datatype: &Datatype) -> Result<()> {
+        if !datatype.uses_global_heap() {
+            return Ok(());
+        }
+        refuse_old(&ObjectHeader::read(&session.writer.source(), self.addr)?)
+    }
+
     fn changing<T>(&self, act: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let act = || act(&mut *self.file.session()?);
         act().map_err(|error: Error| self.file.inner.locate(error.at_object(self.path)))
+    }
+}
+
+/// Refuses an object whose header cannot change, before space is taken for what would be added to it.
+fn refuse_old(header: &ObjectHeader) -> Result<()> {
+    match header.settings() {
+        Some(_) => Ok(()),
+        None => Err(Error::unsupported(
+            "a version 1 object header cannot be changed safely; convert the file with `h5live repack`",
+        )),
     }
 }
 

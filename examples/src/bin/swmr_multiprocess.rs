@@ -33,7 +33,7 @@ fn main() -> Outcome {
             out.write_all(b"event\n")?;
             out.flush()
         }),
-        Some("--reader") => read(&arguments, &Event::from_input()),
+        Some("--reader") => read(&arguments, &Signals::from_input()),
         Some(other) => Err(format!("{other}: give --writer, --reader, or neither for both").into()),
     }
 }
@@ -80,49 +80,44 @@ fn write(Arguments { file, dataset }: &Arguments, signal: impl Fn() -> io::Resul
     Ok(live.close()?)
 }
 
-fn read(Arguments { file, dataset }: &Arguments, event: &Event) -> Outcome {
+fn read(Arguments { file, dataset }: &Arguments, signals: &Signals) -> Outcome {
     let log = |message: String| info_of("reader", message);
     log("Waiting for initial event".to_owned());
-    if !event.wait(TIMEOUT) {
+    if !signals.wait(TIMEOUT) {
         return Err(format!("no event in {} s", TIMEOUT.as_secs()).into());
     }
     log(format!("Opening file {}", file.display()));
     let data = File::follow(file)?.dataset(dataset)?;
-    while event.wait(TIMEOUT) {
+    while signals.wait(TIMEOUT) {
         data.refresh()?;
         log(format!("Read dset shape: {}", shape(&data.shape())));
     }
     Ok(())
 }
 
-/// An event that another process sets: setting it again before somebody waits changes nothing.
-struct Event {
-    signals: Receiver<()>,
+/// Signals from another process. None is lost, so whoever hears the last one sees all that was written.
+struct Signals {
+    heard: Receiver<()>,
 }
 
-impl Event {
-    /// Set by each line on standard input.
+impl Signals {
+    /// One for each line on standard input.
     fn from_input() -> Self {
-        let (sender, signals) = channel();
+        let (sender, heard) = channel();
         thread::spawn(move || {
             for _ in io::stdin().lock().lines().map_while(Result::ok) {
                 if sender.send(()).is_err() {
                     return;
                 }
             }
-            // Whoever signalled has gone. An event that nobody sets is still waited for until the timeout.
-            loop {
-                thread::park();
-                std::hint::black_box(&sender);
-            }
+            // Whoever signalled has gone. A signal that does not come is still waited for until the timeout.
+            thread::sleep(2 * TIMEOUT);
         });
-        Self { signals }
+        Self { heard }
     }
 
-    /// Waits until it is set, and clears it. False when the time is over.
+    /// Waits for the next. False when the time is over.
     fn wait(&self, timeout: Duration) -> bool {
-        let is_set = self.signals.recv_timeout(timeout).is_ok();
-        while self.signals.try_recv().is_ok() {}
-        is_set
+        self.heard.recv_timeout(timeout).is_ok()
     }
 }

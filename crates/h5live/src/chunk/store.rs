@@ -358,6 +358,9 @@ impl ChunkStore {
 
     /// Filters open chunks and stores them, before a publication.
     pub(crate) fn seal(&mut self, writer: &mut Writer, dims: &[u64], which: Seal) -> Result<()> {
+        if which == Seal::All {
+            self.clean_edges(writer, dims)?;
+        }
         let Some(pipeline) = self.pipeline.clone() else { return Ok(()) };
         let waiting: Vec<(Vec<u64>, OpenChunk)> = self
             .open
@@ -393,42 +396,31 @@ impl ChunkStore {
     /// Prepares for an extent that grows without being written: what it will show for the first time reads as the fill
     /// value. Chunks that are not stored do so by themselves.
     pub(crate) fn expose(&mut self, writer: &mut Writer, before: &[u64], dims: &[u64]) -> Result<()> {
-        let fill_chunk = self.fill.repeat((self.grid.chunk_bytes / self.element_size) as usize);
-        let mut filled = Vec::new();
+        self.index.settle(writer)?;
+        let mut beyond = Vec::new();
         let mut edges = Vec::new();
         self.index.each(&writer.source(), &self.grid, dims, |scaled, chunk| {
             if !self.grid.touches(scaled, before) {
-                filled.push(chunk);
+                beyond.push((scaled.to_vec(), chunk));
             } else if self.stale && !self.grid.is_inside(scaled, before) {
                 edges.push(scaled.to_vec());
             }
             Ok(())
         })?;
-        for chunk in filled {
-            // Only settled chunks are stored beyond the extent, and they are stored unfiltered.
-            writer.raw(chunk.addr, &fill_chunk)?;
+        for (scaled, chunk) in beyond {
+            self.take_out(writer, &scaled, chunk)?;
         }
         for scaled in edges {
-            let (addr, _) = self.plain_chunk(writer, &scaled, true)?;
-            let bytes = writer.source().bytes("chunk", addr, self.grid.chunk_bytes)?;
-            let spans = self.spans(&scaled);
-            let inside: Vec<Slab> =
-                spans.iter().zip(before).map(|(span, dim)| Slab::range(span.start..span.end.min(*dim))).collect();
-            let mut clean = fill_chunk.clone();
-            runs(&inside, &spans, |run| {
-                let range =
-                    (run.in_box * self.element_size) as usize..((run.in_box + run.len) * self.element_size) as usize;
-                clean[range.clone()].copy_from_slice(&bytes[range]);
-            });
-            writer.raw(addr, &clean)?;
+            self.blank_beyond(writer, &scaled, before)?;
         }
         self.stale = false;
-        Ok(())
+        self.index.settle(writer)
     }
 
     /// Takes out the entries of chunks that a smaller extent has left behind, once that extent is published.
     pub(crate) fn leave_behind(&mut self, writer: &mut Writer, before: &[u64], dims: &[u64]) -> Result<()> {
         self.tail = None;
+        self.index.settle(writer)?;
         let mut behind = Vec::new();
         self.index.each(&writer.source(), &self.grid, before, |scaled, chunk| {
             if !self.grid.touches(scaled, dims) {
@@ -437,14 +429,87 @@ impl ChunkStore {
             Ok(())
         })?;
         for (scaled, chunk) in behind {
-            let slot = self.index.slot(writer, &self.grid, &scaled)?;
-            if slot.is_replaceable(writer.base()) {
-                self.index.enter(writer, &slot, None)?;
-                self.open.remove(&scaled);
-                writer.supersede(chunk.size);
-            }
+            self.take_out(writer, &scaled, chunk)?;
         }
+        self.clean_edges(writer, dims)?;
         self.index.settle(writer)
+    }
+
+    /// Makes a chunk beyond the extent read as if it had never been written: no entry, or, where the entry stays, the fill
+    /// value.
+    fn take_out(&mut self, writer: &mut Writer, scaled: &[u64], chunk: StoredChunk) -> Result<()> {
+        let slot = self.index.slot(writer, &self.grid, scaled)?;
+        if !slot.is_replaceable(writer.base()) {
+            // A settled chunk is stored unfiltered.
+            return writer.raw(chunk.addr, &self.fill_chunk());
+        }
+        self.index.enter(writer, &slot, None)?;
+        self.open.remove(scaled);
+        writer.supersede(chunk.size);
+        Ok(())
+    }
+
+    /// Fills what partial chunks hold beyond the extent, if that may be anything: libhdf5 takes for granted that it is the
+    /// fill value when it makes a dataset larger.
+    pub(crate) fn clean_edges(&mut self, writer: &mut Writer, dims: &[u64]) -> Result<()> {
+        if !self.stale {
+            return Ok(());
+        }
+        for axis in 0..self.grid.rank() {
+            if dims[axis].is_multiple_of(self.grid.chunk[axis]) || self.max[axis] == Some(dims[axis]) {
+                continue;
+            }
+            // The last, partial chunks along this axis.
+            let mut places: Vec<Range<u64>> = self.grid.counts(dims).into_iter().map(|count| 0..count).collect();
+            places[axis].start = places[axis].end.saturating_sub(1);
+            let mut result = Ok(());
+            each_point(&places, |scaled| {
+                if result.is_ok() {
+                    result = self.clean_edge(writer, scaled, dims);
+                }
+            });
+            result?;
+        }
+        self.stale = false;
+        Ok(())
+    }
+
+    fn clean_edge(&mut self, writer: &mut Writer, scaled: &[u64], dims: &[u64]) -> Result<()> {
+        let slot = self.index.slot(writer, &self.grid, scaled)?;
+        if slot.stored.is_some() { self.blank_beyond(writer, scaled, dims) } else { Ok(()) }
+    }
+
+    /// Fills what the chunk at `scaled`, which is stored, holds beyond `dims`.
+    fn blank_beyond(&mut self, writer: &mut Writer, scaled: &[u64], dims: &[u64]) -> Result<()> {
+        let slot = self.index.slot(writer, &self.grid, scaled)?;
+        let Some(stored) = slot.stored else { return Ok(()) };
+        let bytes = match &self.pipeline {
+            Some(pipeline) if !is_plain(pipeline, stored, self.grid.chunk_bytes) => {
+                decode(writer, pipeline, scaled, stored, &self.grid)?
+            }
+            _ => writer.source().bytes("chunk", stored.addr, self.grid.chunk_bytes)?,
+        };
+        let spans = self.spans(scaled);
+        let inside: Vec<Slab> = spans
+            .iter()
+            .zip(dims)
+            .map(|(span, dim)| Slab::range(span.start..span.end.min(*dim).max(span.start)))
+            .collect();
+        let mut clean = self.fill_chunk();
+        runs(&inside, &spans, |run| {
+            let range =
+                (run.in_box * self.element_size) as usize..((run.in_box + run.len) * self.element_size) as usize;
+            clean[range.clone()].copy_from_slice(&bytes[range]);
+        });
+        if clean == bytes {
+            return Ok(());
+        }
+        let (addr, _) = self.plain_chunk(writer, scaled, false)?;
+        writer.raw(addr, &clean)
+    }
+
+    fn fill_chunk(&self) -> Vec<u8> {
+        self.fill.repeat((self.grid.chunk_bytes / self.element_size) as usize)
     }
 
     fn spans(&self, scaled: &[u64]) -> Vec<Range<u64>> {

@@ -1,12 +1,13 @@
 //! Seeing what a dataset has become.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use h5live_format::message::ChunkIndex;
 
 use super::{Dataset, Shared, Storage, View};
 use crate::error::Result;
 use crate::file::{Inner, Role};
+use crate::live::follower::Follower;
 use crate::live::trailer::Trailer;
 
 impl Dataset {
@@ -20,10 +21,34 @@ impl Dataset {
         match &inner.role {
             Role::Writer(_) => Ok(false),
             Role::Reader(follower) => {
-                let refresh = || self.shared.refresh(inner, follower.look()?.as_deref());
-                refresh().map_err(|error| self.locate(error))
+                let shared = std::slice::from_ref(&self.shared);
+                refresh_together(inner, follower, shared).map_err(|error| self.locate(error))
             }
         }
+    }
+}
+
+/// Shows what has been published of these datasets, all as of one commit where a writer of ours makes commits. Tells whether
+/// an extent changed.
+pub(crate) fn refresh_together(file: &Inner, follower: &Follower, datasets: &[Arc<Shared>]) -> Result<bool> {
+    let mut trailer = follower.look()?;
+    loop {
+        let views =
+            datasets.iter().map(|shared| shared.next(file, trailer.as_deref())).collect::<Result<Vec<View>>>()?;
+        let changed = views.iter().zip(datasets).any(|(view, shared)| view.dims != shared.view().dims);
+        // An extent that only the object header has is of this commit if nobody has announced since that it will change.
+        let from_headers = |shared: &Shared| !shared.is_in(trailer.as_deref());
+        if datasets.iter().any(|shared| from_headers(shared)) && (changed || trailer.is_some()) {
+            let again = follower.look()?;
+            if datasets.iter().any(|shared| from_headers(shared) && shared.is_in(again.as_deref())) {
+                trailer = again;
+                continue;
+            }
+        }
+        for (view, shared) in views.into_iter().zip(datasets) {
+            shared.set_view(view);
+        }
+        return Ok(changed);
     }
 }
 
@@ -39,9 +64,28 @@ impl View {
 }
 
 impl Shared {
-    /// Takes the dataset's extent from `trailer`, if that has it: then it belongs to one commit with all others. Else from
-    /// the object header. Tells whether the extent changed.
-    pub(crate) fn refresh(&self, file: &Inner, trailer: Option<&Trailer>) -> Result<bool> {
+    /// Whether the trailer has the dataset's extent.
+    fn is_in(&self, trailer: Option<&Trailer>) -> bool {
+        trailer.is_some_and(|trailer| trailer.extents.contains_key(&self.addr.0))
+    }
+
+    /// For a dataset that was just read: takes its extent from the last look at the file, as other datasets have theirs. If
+    /// it was not to be found there and is now, what was read may be ahead of its publication: then from now.
+    pub(crate) fn join(&self, file: &Inner, follower: &Follower) -> Result<()> {
+        let Some(mut trailer) = follower.last() else { return Ok(()) };
+        if !self.is_in(Some(&trailer)) {
+            trailer = match follower.look()? {
+                Some(now) => now,
+                None => return Ok(()),
+            };
+        }
+        self.set_view(self.next(file, Some(&trailer))?);
+        Ok(())
+    }
+
+    /// The dataset with its extent from `trailer`, if that has it: then it belongs to one commit with all others. Else from
+    /// the object header.
+    fn next(&self, file: &Inner, trailer: Option<&Trailer>) -> Result<View> {
         let before = self.view();
         let entry = trailer.and_then(|trailer| trailer.extents.get(&self.addr.0));
         let structure = trailer.map(|trailer| (trailer.session, trailer.structure));
@@ -58,9 +102,7 @@ impl Shared {
         if let Some(entry) = entry {
             next.dims.clone_from(&entry.dims);
         }
-        let changed = next.dims != before.dims;
-        self.set_view(next);
-        Ok(changed)
+        Ok(next)
     }
 
     /// Shows what the writer of this process has made of the dataset.

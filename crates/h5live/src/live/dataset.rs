@@ -350,7 +350,11 @@ impl WrittenDataset {
         let shared: Vec<u64> = dims.iter().zip(&self.dims).map(|(new, old)| *new.min(old)).collect();
         if shared != self.dims {
             store.shrunk();
-            self.left_behind = Some(LeftBehind { dims: self.dims.clone(), commit });
+            let mut behind = self.dims.clone();
+            if let Some(earlier) = self.left_behind.take() {
+                behind = behind.iter().zip(earlier.dims).map(|(one, other)| other.max(*one)).collect();
+            }
+            self.left_behind = Some(LeftBehind { dims: behind, commit });
         }
         if shared != dims {
             store.expose(writer, &shared, dims)?;
@@ -397,6 +401,11 @@ impl WrittenDataset {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether a smaller extent is to be published before the index can follow it.
+    pub(crate) fn leaves_behind(&self) -> bool {
+        self.left_behind.is_some()
     }
 
     /// Notes that the publication was made.

@@ -245,6 +245,9 @@ impl Session {
 
     /// Publishes, ends the session and gives the file free.
     pub(crate) fn close(&mut self, barrier: Barrier) -> Result<()> {
+        if self.writer.is_live() && self.datasets.values().any(WrittenDataset::leaves_behind) {
+            self.publish(barrier)?;
+        }
         self.dirty = self.datasets.keys().copied().collect();
         self.dirty.sort_unstable();
         self.settle(Seal::All)?;

@@ -80,36 +80,29 @@ impl Block {
         }
     }
 
-    /// Changes `range`, a block of its own or all of this one. Tells the first byte that `layer` will write now.
+    /// Changes `range`, a block of its own or all of this one. Tells the first byte that will be written. While readers
+    /// watch, a sweep is kept apart from what comes before it.
     fn change(
         &mut self,
         kind: LiveBlock,
+        watched: bool,
         range: Range<usize>,
         change: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
         let layer = kind.layer();
-        if layer == Layer::Sweep && self.layer < Layer::Sweep && self.layer != Layer::Fresh {
+        let ordered = watched && self.layer != Layer::Fresh;
+        if ordered && layer == Layer::Sweep && (self.swept.is_some() || self.layer < Layer::Sweep) {
             let mut image = self.outcome().to_vec();
             let first = reseal(&mut image[range.clone()], change)?;
             let from = self.swept.as_ref().map_or(usize::MAX, |swept| swept.from).min(range.start + first);
             self.swept = Some(Swept { image, from });
             return Some(from);
         }
-        let before = self.swept.is_some().then(|| self.image.clone());
+        debug_assert!(self.swept.is_none(), "a change on top of a sweep: `Stage::is_swept` was not asked");
         let first = reseal(&mut self.image[range.clone()], change)?;
         self.from = self.from.min(range.start + first);
         if self.layer != Layer::Fresh {
             self.layer = self.layer.max(layer);
-        }
-        if let (Some(before), Some(swept)) = (before, &mut self.swept) {
-            // What changed here holds after the sweep too.
-            for (at, (old, new)) in before.iter().zip(&self.image).enumerate() {
-                if old != new {
-                    swept.image[at] = *new;
-                }
-            }
-            seal(&mut swept.image[range]);
-            swept.from = swept.from.min(self.from);
         }
         Some(self.from)
     }
@@ -195,7 +188,8 @@ impl Stage {
         let mut blocks = self.write_blocks();
         if let Some((start, block)) = blocks.containing(addr.0, len) {
             let offset = (addr.0 - start) as usize;
-            let first = block.change(kind, offset..offset + len, change);
+            let watched = self.watched.load(Ordering::Relaxed);
+            let first = block.change(kind, watched, offset..offset + len, change);
             if let (Some(first), false) = (first, block.layer == Layer::Fresh) {
                 self.require_one_page(kind, start + first as u64, block.image.len() - first)?;
             }
@@ -227,6 +221,14 @@ impl Stage {
         self.write_blocks().by_addr.insert(at - self.base, Block::new(image, 0, Layer::Commit));
     }
 
+    /// Whether the block at `addr` has been swept in this publication. Whatever else changes in it would have to come
+    /// before that, and after it.
+    pub(crate) fn is_swept(&self, addr: Addr, len: usize) -> bool {
+        let mut blocks = self.write_blocks();
+        let found = blocks.containing(addr.0, len);
+        found.is_some_and(|(_, block)| block.swept.is_some() || block.layer == Layer::Sweep)
+    }
+
     /// Whether nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
         self.read_blocks().by_addr.is_empty()
@@ -237,8 +239,10 @@ impl Stage {
     pub(crate) fn publish(&self, barrier: Barrier) -> Result<()> {
         let mut blocks = self.write_blocks();
         for layer in Layer::ALL {
-            if self.write_layer(&blocks, layer)? {
+            let wrote = self.write_layer(&blocks, layer)?;
+            if wrote || layer == Layer::Fresh && self.ahead.load(Ordering::Relaxed) {
                 self.storage.barrier(barrier).map_err(|source| Error::io("settle a publication", source))?;
+                self.ahead.store(false, Ordering::Relaxed);
             }
         }
         for (addr, block) in std::mem::take(&mut blocks.by_addr) {

@@ -36,7 +36,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use h5live_format::{Addr, Cursor, Malformed, Put};
 
-
 const WHAT: &str = "live trailer";
 const MAGIC: &str = "h5live\r\n";
 const FOOTER_MAGIC: &str = "h5liveat";

@@ -13,7 +13,7 @@ use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion}
 use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, Storage};
 
-use super::layer::LiveBlock;
+use super::layer::{Layer, LiveBlock};
 use super::space::{PAGE, Placement, Space};
 use super::stage::Stage;
 use super::trailer::{self, Extent, FOOTER, SessionId, Trailer, Writer as Identity};
@@ -35,6 +35,8 @@ pub(crate) struct Writer {
     superseded: u64,
     /// Whether links, attributes or objects changed since the last publication.
     structure_changed: bool,
+    /// Whether a publication was durable: then closing must not take back what it promised.
+    durable: bool,
 }
 
 /// What there is only while readers may look.
@@ -92,7 +94,7 @@ impl Writer {
         let used = superblock.end_of_file - base;
         stage.handed_out(used);
         let space = Space::new(base, used);
-        Self { stage, source, space, superblock, live: None, superseded: 0, structure_changed: false }
+        Self { stage, source, space, superblock, live: None, superseded: 0, structure_changed: false, durable: false }
     }
 
     /// Takes the root group into the superblock of a file that is being created.
@@ -208,13 +210,21 @@ impl Writer {
     }
 
     /// Changes a live block; see [`Stage::edit`].
+    ///
+    /// A block that was swept in this publication is first published so: what is swept must come after everything else, and
+    /// this change before.
     pub(crate) fn edit(
-        &self,
+        &mut self,
         kind: LiveBlock,
         addr: Addr,
         len: usize,
         change: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Result<()> {
+        if self.live.is_some() && kind.layer() < Layer::Sweep && self.stage.is_swept(addr, len) {
+            self.lead()?;
+            self.raise_bound()?;
+            self.stage.publish(if self.durable { Barrier::Durable } else { Barrier::Visible })?;
+        }
         self.stage.edit(kind, addr, len, change)
     }
 
@@ -258,8 +268,10 @@ impl Writer {
             }
             return self.stage.publish(barrier);
         }
+        self.durable |= barrier == Barrier::Durable;
         self.lead()?;
-        if self.stage.is_empty() {
+        let told = !self.structure_changed && self.live.as_ref().is_none_or(|session| session.changed.is_empty());
+        if told && self.stage.is_empty() {
             if barrier == Barrier::Durable {
                 let settled = self.stage.storage().barrier(barrier);
                 settled.map_err(|source| Error::io("settle what was written", source))?;
@@ -322,6 +334,7 @@ impl Writer {
 
     /// Ends the session: publishes, takes the end-of-file back to what is used, and cuts the rest off.
     pub(crate) fn close(&mut self, barrier: Barrier) -> Result<()> {
+        let barrier = if self.durable { Barrier::Durable } else { barrier };
         self.publish(barrier)?;
         let end = self.base() + self.space.used();
         let mut next = self.superblock.clone();

@@ -136,7 +136,7 @@ impl HeapEdit {
     }
 
     /// Plans the header as it is now.
-    pub(crate) fn settle(&self, writer: &Writer) -> Result<()> {
+    pub(crate) fn settle(&self, writer: &mut Writer) -> Result<()> {
         let image = self.header.encode(self.widths);
         writer.edit(LiveBlock::FractalHeap, self.at, image.len(), |old| overwrite(old, &image[..image.len() - 4]))
     }
@@ -323,7 +323,7 @@ impl HeapEdit {
         })
     }
 
-    fn write_table(&self, writer: &Writer, addr: Addr, indirect: &IndirectBlock) -> Result<()> {
+    fn write_table(&self, writer: &mut Writer, addr: Addr, indirect: &IndirectBlock) -> Result<()> {
         let image = indirect.encode(&self.header, self.widths);
         writer.edit(LiveBlock::FractalHeap, addr, image.len(), |old| overwrite(old, &image[..image.len() - 4]))
     }

@@ -326,18 +326,17 @@ impl HeaderEdit {
                 self.move_block(writer, number)?;
             }
         }
-        for chunk in &self.chunks {
-            let image = chunk.image(&self.settings);
-            match chunk.state {
-                ChunkState::Unchanged => {}
-                ChunkState::New => {
-                    let mut image = image;
-                    image.put_checksum_from(0);
-                    writer.fresh(chunk.addr, image)?;
-                }
-                ChunkState::Changed(kind) => {
-                    writer.edit(kind, chunk.addr, image.len() + CHECKSUM, |old| overwrite(old, &image))?;
-                }
+        // What is named before what names it, and what is superseded last: an edit may publish those before it.
+        let new = self.chunks.iter().filter(|chunk| chunk.state == ChunkState::New);
+        for chunk in new {
+            let mut image = chunk.image(&self.settings);
+            image.put_checksum_from(0);
+            writer.fresh(chunk.addr, image)?;
+        }
+        for kind in [LiveBlock::ObjectHeaderChunk, LiveBlock::SupersededMessages] {
+            for chunk in self.chunks.iter().rev().filter(|chunk| chunk.state == ChunkState::Changed(kind)) {
+                let image = chunk.image(&self.settings);
+                writer.edit(kind, chunk.addr, image.len() + CHECKSUM, |old| overwrite(old, &image))?;
             }
         }
         Ok(())

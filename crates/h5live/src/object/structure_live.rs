@@ -66,10 +66,15 @@ impl Storage for Recorded {
     }
 }
 
+/// What a reader finds, by name.
+type Seen = BTreeMap<Vec<u8>, Vec<u8>>;
+
 struct Made {
     storage: Arc<Recorded>,
     writer: Writer,
     root: Addr,
+    /// What was there after each operation since the last publication; first, what that made.
+    planned: Vec<Seen>,
 }
 
 fn made(settings: GroupSettings) -> Made {
@@ -90,7 +95,7 @@ fn made(settings: GroupSettings) -> Made {
     let root = new_group(&mut writer, settings).unwrap();
     superblock.root = Root::ObjectHeader(root);
     writer.adopt_superblock(superblock).unwrap();
-    Made { storage, writer, root }
+    Made { storage, writer, root, planned: Vec::new() }
 }
 
 impl Made {
@@ -100,20 +105,28 @@ impl Made {
         self.storage.take();
     }
 
-    /// Publishes, and checks every state on the way: what is there both before and after must always be there, as it
-    /// was or as it will be, and nothing else may be.
-    fn publish(&mut self, what: &str, see: impl Fn(&Source) -> BTreeMap<Vec<u8>, Vec<u8>>) {
-        let now = |storage: &Recorded| see(&source(storage.memory.to_vec()));
-        let before = now(&self.storage);
+    /// Notes what is planned: an operation may publish those before it.
+    fn note(&mut self, see: impl Fn(&Source) -> Seen) {
+        let planned = see(&self.writer.source());
+        self.planned.push(planned);
+    }
+
+    /// Publishes, and checks every state since the last time: what is there both before and after must always be there,
+    /// and nothing may be that was not planned at some time.
+    fn publish(&mut self, what: &str, see: impl Fn(&Source) -> Seen) {
+        self.note(&see);
         self.writer.publish(Barrier::Visible).unwrap();
-        let after = now(&self.storage);
+        let after = see(&source(self.storage.memory.to_vec()));
+        let planned = std::mem::replace(&mut self.planned, vec![after.clone()]);
+        let before = planned[0].clone();
         for (number, image) in self.storage.take().into_iter().enumerate() {
             let seen = see(&source(image));
             for (name, value) in &seen {
-                let known = before.get(name) == Some(value) || after.get(name) == Some(value);
+                let known = planned.iter().any(|planned| planned.get(name) == Some(value));
                 assert!(known, "{what}, write {number}: {}", String::from_utf8_lossy(name));
             }
-            for name in before.keys().filter(|name| after.contains_key(*name)) {
+            let kept = |name: &Vec<u8>| planned.iter().all(|planned| planned.contains_key(name));
+            for name in before.keys().filter(|name| kept(name)) {
                 assert!(seen.contains_key(name), "{what}, write {number}: {} is gone", String::from_utf8_lossy(name));
             }
         }
@@ -163,19 +176,23 @@ fn links_are_there_before_and_after_whatever_happens_to_others() {
         let mut made = made(GroupSettings { link_order, ..GroupSettings::default() });
         let group = made.root;
         made.go_live();
+        made.note(|source| links_of(source, group));
         for round in 0..60 {
             let name = format!("link {round}");
             let target = LinkTarget::Soft("/x".repeat(1 + round % 40).as_str().into());
+            let see = |source: &Source| links_of(source, group);
             create_link(&mut made.writer, group, &Link::new(name.as_str(), target)).unwrap();
+            made.note(see);
             if round % 3 == 1 && round % 7 != 0 {
                 let other = format!("link {}", round - 1);
                 move_link(&mut made.writer, group, other.as_bytes(), group, format!("moved {round}")).unwrap();
+                made.note(see);
             }
             if round % 7 == 6 {
                 remove_link(&mut made.writer, group, name.as_bytes()).unwrap();
             }
             if round % 5 != 4 {
-                made.publish(&format!("round {round}"), |source| links_of(source, group));
+                made.publish(&format!("round {round}"), see);
             }
         }
     }
@@ -188,6 +205,7 @@ fn attributes_are_there_before_and_after_whatever_happens_to_others() {
         let mut made = made(GroupSettings { header, ..GroupSettings::default() });
         let object = made.root;
         made.go_live();
+        made.note(|source| attributes_of(source, object));
         let set = |writer: &mut Writer, name: &str, size: usize, value: u8| {
             let space = Dataspace::fixed(&[size as u64]);
             set_attribute(writer, object, &Attribute::new(name, Datatype::u8(), space, vec![value; size])).unwrap();

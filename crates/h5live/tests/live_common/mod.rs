@@ -47,15 +47,8 @@ pub enum Filter {
     Fletcher32,
 }
 
-const PLAIN: Kind = Kind {
-    name: "",
-    content: Content::Numbers,
-    row: &[],
-    chunk: &[1],
-    limit: None,
-    filter: Filter::None,
-    step: 1,
-};
+const PLAIN: Kind =
+    Kind { name: "", content: Content::Numbers, row: &[], chunk: &[1], limit: None, filter: Filter::None, step: 1 };
 const GRID: Kind = Kind { content: Content::Grid, chunk: &[4, 2], ..PLAIN };
 
 /// Every index that can grow, with and without filters, with whole and with partial chunks.

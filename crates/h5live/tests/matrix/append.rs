@@ -12,7 +12,8 @@ use serde_json::{Value as Json, json};
 /// Creates the datasets as told; `written` rows of each hold 1, 2, 3 and so on.
 const CREATE: &str = r#"
 from h5py import h5d, h5p, h5s, h5t
-with h5py.File(arguments["path"], "w", **arguments["options"]) as file:
+options = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments["options"].items()}
+with h5py.File(arguments["path"], "w", **options) as file:
     for new in arguments["datasets"]:
         made = h5p.create(h5p.DATASET_CREATE)
         if new["chunks"]:
@@ -62,8 +63,12 @@ impl Model {
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        self.data.iter().flat_map(|value| value.to_le_bytes()).collect()
+    fn compare(&self, found: &[i32], when: &str) {
+        let all: Vec<Range<u64>> = self.dims.iter().map(|dim| 0..*dim).collect();
+        let wrong =
+            points(&all).into_iter().zip(found.iter().zip(&self.data)).find(|(_, (found, wanted))| found != wanted);
+        assert_eq!(wrong, None, "{} of {:?}, {when}", self.name, self.dims);
+        assert_eq!(found.len(), self.data.len(), "{}, {when}", self.name);
     }
 }
 
@@ -167,8 +172,16 @@ impl Side<'_> {
 
 /// One change of a dataset, made by the side and in the model.
 fn change(side: &Side<'_>, model: &mut Model, random: &mut Random) {
+    let before = model.dims.clone();
+    change_(side, model, random);
+    if std::env::var("TRACE").is_ok_and(|t| t == model.name) {
+        eprintln!("{before:?} -> {:?}", model.dims);
+    }
+}
+fn change_(side: &Side<'_>, model: &mut Model, random: &mut Random) {
     let some = |count: u64, random: &mut Random| -> Vec<i32> { (0..count).map(|_| random.number() as i32).collect() };
-    let growing: Vec<usize> = (0..model.dims.len()).filter(|axis| model.max[*axis] != Some(model.dims[*axis])).collect();
+    let growing: Vec<usize> =
+        (0..model.dims.len()).filter(|axis| model.max[*axis] != Some(model.dims[*axis])).collect();
     let row: u64 = model.dims[1..].iter().product();
     match random.below(4) {
         0 if growing.contains(&0) && row > 0 => {
@@ -217,8 +230,9 @@ fn compare_h5py(python: &H5py, path: &Path, models: &[Model], when: &str) {
     for model in models {
         assert_eq!(file.shape(&model.name).unwrap(), Some(model.dims.clone()), "{}, {when}", model.name);
         if !model.data.is_empty() {
-            let same = file.read_raw(&model.name, Select::All).unwrap() == model.bytes();
-            assert!(same, "{}: h5py, {when}", model.name);
+            let raw = file.read_raw(&model.name, Select::All).unwrap();
+            let found: Vec<i32> = raw.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value)).collect();
+            model.compare(&found, &format!("h5py, {when}"));
         }
     }
 }
@@ -227,7 +241,7 @@ fn compare_h5live(file: &File, models: &[Model], when: &str) {
     for model in models {
         let data = file.dataset(&model.name).unwrap();
         assert_eq!(data.shape(), model.dims, "{}, {when}", model.name);
-        assert!(data.read_vec::<i32>(..).unwrap() == model.data, "{}: h5live, {when}", model.name);
+        model.compare(&data.read_vec(..).unwrap(), &format!("h5live, {when}"));
     }
 }
 
@@ -236,6 +250,8 @@ fn take_turns(maker: Libhdf5, options: &Json, seed: u64) {
     let (scratch, mut random) = (scratch(), Random::new(seed));
     let (new, old) = (H5py::start(Libhdf5::V2_0).unwrap(), H5py::start(Libhdf5::V1_14).unwrap());
     let path = scratch.path().join("turns.h5");
+    // HDF5 2.0 can use what earlier versions cannot read.
+    let old_reads = options["libver"] != "latest" || maker == Libhdf5::V1_14;
     let (mut models, told) = datasets();
     let made_by = if maker == Libhdf5::V2_0 { &new } else { &old };
     made_by.run(CREATE, json!({ "path": path, "options": options, "datasets": told })).unwrap();
@@ -261,10 +277,13 @@ fn take_turns(maker: Libhdf5, options: &Json, seed: u64) {
                     compare_h5py(&new, &path, &models, &format!("{when}, live, round {round}"));
                 }
                 compare_h5live(&File::follow(&path).unwrap(), &models, &format!("{when}, live"));
+                // And what closing publishes.
+                models.iter_mut().for_each(|model| change(&Side::H5live(&file), model, &mut random));
                 live.close().unwrap();
             }
             _ => {
-                let (python, mode) = if turn == 1 { (&new, Mode::ReadWrite) } else { (&old, Mode::ReadWriteLatest) };
+                let latest = if old_reads { &old } else { &new };
+                let (python, mode) = if turn == 1 { (&new, Mode::ReadWrite) } else { (latest, Mode::ReadWriteLatest) };
                 let file = python.open(&path, mode).unwrap();
                 for _ in 0..2 {
                     models.iter_mut().for_each(|model| change(&Side::H5py(&file), model, &mut random));
@@ -273,7 +292,9 @@ fn take_turns(maker: Libhdf5, options: &Json, seed: u64) {
             }
         }
         compare_h5py(&new, &path, &models, &when);
-        compare_h5py(&old, &path, &models, &when);
+        if old_reads {
+            compare_h5py(&old, &path, &models, &when);
+        }
         compare_h5live(&File::open(&path).unwrap(), &models, &when);
     }
     let file = File::open(&path).unwrap();
@@ -298,7 +319,8 @@ fn turns_on_files_in_the_newest_format() {
 
 #[test]
 fn turns_on_files_with_managed_free_space() {
-    let options = json!({ "libver": ["v110", "v110"], "fs_strategy": "page", "fs_persist": true, "fs_page_size": 4096 });
+    let options =
+        json!({ "libver": ["v110", "v110"], "fs_strategy": "page", "fs_persist": true, "fs_page_size": 4096 });
     take_turns(Libhdf5::V1_14, &options, 4);
     let options = json!({ "libver": ["v110", "v110"], "fs_strategy": "fsm", "fs_persist": true });
     take_turns(Libhdf5::V2_0, &options, 5);
@@ -342,5 +364,7 @@ fn refused(path: &Path, name: &str) {
             file.close().unwrap();
         }
     }
-    assert!(fs::read(path).unwrap() == before, "{} was changed", path.display());
+    let after = fs::read(path).unwrap();
+    let changed = before.iter().zip(&after).position(|(one, other)| one != other);
+    assert_eq!((changed, after.len()), (None, before.len()), "{} was changed", path.display());
 }

@@ -185,10 +185,16 @@ fn write_chunks(dataset: &Dataset, case: &Case, content: &Content, masks: &[u32]
         let mut plain = vec![0; chunks.iter().product::<u64>() as usize * size];
         let raw = content.raw(&inside).unwrap();
         for (element, point) in raw.chunks_exact(size).zip(points(&inside)) {
-            let at = point.iter().zip(&offset).zip(chunks).fold(0, |sum, ((at, start), chunk)| sum * chunk + at - start);
+            let at =
+                point.iter().zip(&offset).zip(chunks).fold(0, |sum, ((at, start), chunk)| sum * chunk + at - start);
             plain[at as usize * size..][..size].copy_from_slice(element);
         }
-        let filters = case.filters.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 0).map(|(_, filter)| stage(filter, size));
+        let filters = case
+            .filters
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| mask >> at & 1 == 0)
+            .map(|(_, filter)| stage(filter, size));
         let pipeline = h5live_filter::Pipeline::new(filters, &h5live_filter::Registry::default()).unwrap();
         let (stored, skipped) = pipeline.encode(&plain).unwrap();
         assert_eq!(skipped, 0);

@@ -1,6 +1,8 @@
 //! Types and values between h5live's form and the plain one that the other side speaks.
 
-use h5live::datatype::{ByteOrder, Complex, Compound, Enum, EnumMember, FixedString, Float, FloatOrder, Integer, Member, VarLenString};
+use h5live::datatype::{
+    ByteOrder, Complex, Compound, Enum, EnumMember, FixedString, Float, FloatOrder, Integer, Member, VarLenString,
+};
 use h5live::{CharacterSet, Datatype, File, Reference, StringPadding, Value};
 use h5live_testkit::matrix::{Field, Order, Type};
 use serde_json::{Value as Json, json};
@@ -16,7 +18,8 @@ pub(crate) fn datatype(kind: &Type) -> Datatype {
                 let little = &value.to_le_bytes()[..size as usize];
                 if order == Order::Little { little.to_vec() } else { little.iter().rev().copied().collect() }
             };
-            let member = |(name, number): &(String, i64)| EnumMember { name: name.as_str().into(), value: value(*number) };
+            let member =
+                |(name, number): &(String, i64)| EnumMember { name: name.as_str().into(), value: value(*number) };
             Datatype::Enum(Enum { base: integer(size, signed, order), members: members.iter().map(member).collect() })
         }
         Type::String { length, charset, padding } => {
@@ -85,7 +88,11 @@ pub(crate) fn described(datatype: &Datatype) -> Type {
                 StringPadding::NullPad => "null-pad",
                 StringPadding::SpacePad => "space-pad",
             };
-            Type::String { length: Some((*size).into()), charset: charset(*character_set), padding: Some(padding.into()) }
+            Type::String {
+                length: Some((*size).into()),
+                charset: charset(*character_set),
+                padding: Some(padding.into()),
+            }
         }
         Datatype::VarLenString(VarLenString { character_set, .. }) => {
             Type::String { length: None, charset: charset(*character_set), padding: None }
@@ -180,14 +187,20 @@ pub(crate) fn plain(kind: &Type, found: &Value, file: &File) -> Json {
         (_, Value::Str(found)) => json!(found),
         (Type::Compound { fields, .. }, Value::Compound(members)) => {
             assert_eq!(fields.len(), members.len());
-            fields.iter().zip(members).map(|(field, (name, found))| {
-                assert_eq!(field.name, *name);
-                plain(&field.kind, found, file)
-            }).collect()
+            fields
+                .iter()
+                .zip(members)
+                .map(|(field, (name, found))| {
+                    assert_eq!(field.name, *name);
+                    plain(&field.kind, found, file)
+                })
+                .collect()
         }
         (Type::Array { base, .. }, Value::Array(found)) => Json::Array(all(base, found)),
         (Type::Vlen { base }, Value::VarLen(found)) => Json::Array(all(base, found)),
-        (Type::Opaque { .. }, Value::Bytes(found)) => json!(found.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        (Type::Opaque { .. }, Value::Bytes(found)) => {
+            json!(found.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
         (_, Value::Complex(real, imaginary)) => json!([float_plain(*real), float_plain(*imaginary)]),
         (_, Value::Reference(Reference::Null)) => Json::Null,
         (_, Value::Reference(Reference::Object(address))) => {

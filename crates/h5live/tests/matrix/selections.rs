@@ -213,7 +213,8 @@ fn a_wrong_element_is_found() {
         let steps = json!({ "d": [write, step] });
         let judged = python.run(REPLAY, json!({ "path": path, "steps": steps, "fresh": true }));
         assert_eq!(judged.is_err(), wrong, "{step}");
-        let restore = "import h5py\nwith h5py.File(arguments['path'], 'r+') as f: f['d'][...] = -1; f['d'][1, 1:3] = [7, 8]";
+        let restore =
+            "import h5py\nwith h5py.File(arguments['path'], 'r+') as f: f['d'][...] = -1; f['d'][1, 1:3] = [7, 8]";
         python.run(restore, json!({ "path": path })).unwrap();
     }
 }
