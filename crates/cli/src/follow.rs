@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use h5live::{Dataset, ErrorKind, File, Growth, Waker, WriterState};
+use h5live::{Dataset, File, Growth, Sight, Vigil, WriterState};
 
 use crate::failure::Failure;
 use crate::output;
@@ -10,8 +10,6 @@ use crate::place::Place;
 
 /// How often the writer's pulse is felt while nothing happens.
 const PULSE: Duration = Duration::from_millis(500);
-/// For how long a file nobody holds may still be between two states of its writer.
-const SETTLING: Duration = Duration::from_millis(200);
 /// How often something that is not there yet is looked for.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -27,10 +25,8 @@ pub(crate) enum Event {
 
 /// Follows datasets of one file.
 pub(crate) struct Follow {
-    file: File,
-    waker: Waker,
+    vigil: Vigil,
     followed: Vec<Followed>,
-    unheld_since: Option<Instant>,
 }
 
 struct Followed {
@@ -39,9 +35,8 @@ struct Followed {
 }
 
 impl Follow {
-    pub(crate) fn new(file: File) -> Self {
-        let waker = file.waker();
-        Self { file, waker, followed: Vec::new(), unheld_since: None }
+    pub(crate) fn new(file: &File) -> Self {
+        Self { vigil: file.vigil(), followed: Vec::new() }
     }
 
     /// Follows one more dataset, from row `seen` on.
@@ -56,50 +51,31 @@ impl Follow {
 
     /// Waits for something to happen, at most for half a second.
     pub(crate) fn next(&mut self) -> Result<Event, Failure> {
-        // The writer's state first: what it published before it ended is then seen by the look that follows.
-        let state = self.file.writer_state()?;
-        self.file.refresh()?;
-        let grown = self.grown()?;
-        if !grown.is_empty() {
-            return Ok(Event::Grown(grown));
-        }
-        let is_over = match &state {
-            WriterState::Closed | WriterState::Died(_) => {
-                self.unheld_since.get_or_insert_with(Instant::now).elapsed() >= SETTLING
-            }
-            _ => {
-                self.unheld_since = None;
-                false
-            }
-        };
-        if is_over {
-            return match state {
-                WriterState::Died(writer) => {
-                    let commit = self.file.commit()?.unwrap_or(0);
-                    let died = ErrorKind::WriterDied { writer: writer.to_string(), commit };
-                    Err(Failure::File(died.into()))
-                }
-                _ => Ok(Event::Closed),
-            };
-        }
-        self.waker.wait(if self.unheld_since.is_some() { SETTLING / 4 } else { PULSE })?;
-        Ok(Event::Idle)
+        let file = self.vigil.file().clone();
+        let followed = &mut self.followed;
+        let sight = self.vigil.step(PULSE, || {
+            file.refresh()?;
+            let grown: Vec<_> = followed.iter_mut().filter_map(|followed| followed.grown(&file)).collect();
+            Ok((!grown.is_empty()).then_some(grown))
+        })?;
+        Ok(match sight {
+            Sight::Found(grown) => Event::Grown(grown),
+            Sight::Nothing => Event::Idle,
+            Sight::Closed => Event::Closed,
+        })
     }
+}
 
-    fn grown(&mut self) -> Result<Vec<(Dataset, Growth)>, Failure> {
-        let mut grown = Vec::new();
-        for followed in &mut self.followed {
-            let rows = followed.dataset.shape().first().copied().unwrap_or(0);
-            if rows > followed.seen
-                && let Some(growth) = followed.dataset.watch_from(followed.seen)?.poll()?
-            {
-                followed.seen = growth.rows.end;
-                grown.push((followed.dataset.clone(), growth));
-            }
-            // Rows that were cut off are told again if they come again.
-            followed.seen = followed.seen.min(followed.dataset.shape().first().copied().unwrap_or(0));
-        }
-        Ok(grown)
+impl Followed {
+    /// What is new, as of the last refresh.
+    fn grown(&mut self, file: &File) -> Option<(Dataset, Growth)> {
+        let shape = self.dataset.shape();
+        let now = shape.first().copied().unwrap_or(0);
+        // Rows that were cut off are told again if they come again.
+        let rows = self.seen.min(now)..now;
+        self.seen = now;
+        let (commit, published) = file.last_commit();
+        (!rows.is_empty()).then(|| (self.dataset.clone(), Growth { rows, shape, commit, published }))
     }
 }
 

@@ -82,6 +82,7 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
     let mut rows = vec![
         row("file", place.file.display().to_string()),
         row("size", size_of(size)),
+        row("superblock", format!("version {}{}", file.superblock_version(), flags_note(file.consistency_flags()))),
         row("written by", writer.clone()),
     ];
     if let Some(commit) = commit {
@@ -124,6 +125,7 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
             "pid": state.writer().map(|writer| writer.pid),
             "commit": commit,
         },
+        "superblock": { "version": file.superblock_version(), "consistency_flags": file.consistency_flags() },
         "user_block": file.userblock_size(),
         "groups": counts.groups,
         "datasets": counts.datasets,
@@ -134,6 +136,14 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
         "attributes": describe::attributes(&file.get("/")?)?,
     });
     Ok((as_map(map), rows))
+}
+
+fn flags_note(flags: u8) -> String {
+    match flags {
+        0 => String::new(),
+        0x05 => ", flagged as open for SWMR writing".to_owned(),
+        flags => format!(", consistency flags {flags:#04x}: open for writing, or not closed"),
+    }
 }
 
 fn count(file: &File) -> Result<Counts, Failure> {

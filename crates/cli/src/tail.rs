@@ -92,7 +92,7 @@ fn follow(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let path = file.path().display().to_string();
-    let mut follow = Follow::new(file);
+    let mut follow = Follow::new(&file);
     follow.add(dataset, seen);
     loop {
         match follow.next()? {

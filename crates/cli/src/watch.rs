@@ -50,7 +50,7 @@ impl Watch {
             false => paths.iter().map(|path| Ok(file.dataset(path)?)).collect(),
         };
         let (file, datasets) = self.patience.follow(&place, look)?;
-        let mut follow = Follow::new(file.clone());
+        let mut follow = Follow::new(&file);
         let mut out = output::stdout();
         let mut teller = Teller::new(self.json, &datasets);
         for dataset in datasets {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use h5live_filter::Registry;
 use h5live_format::message::{self, DriverInfo, SharedMessage, SharedMessageTable};
 use h5live_format::object_header::MessageType;
-use h5live_format::superblock::{ConsistencyFlags, Superblock};
+use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
 use h5live_storage::ReadAt;
 
@@ -147,6 +147,23 @@ impl File {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// Version of the superblock, from 0 to 3. Only files of version 3 can be live.
+    #[must_use]
+    pub fn superblock_version(&self) -> u8 {
+        match self.inner.superblock.version {
+            SuperblockVersion::V0 => 0,
+            SuperblockVersion::V1 => 1,
+            SuperblockVersion::V2 => 2,
+            SuperblockVersion::V3 => 3,
+        }
+    }
+
+    /// libhdf5's file consistency flags, as they were when the file was opened: 0x01 open for writing, 0x04 for SWMR writing.
+    #[must_use]
+    pub fn consistency_flags(&self) -> u8 {
+        self.inner.superblock.flags.0
     }
 
     /// Bytes in front of the superblock, which belong to someone else.

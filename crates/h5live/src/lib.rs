@@ -59,4 +59,4 @@ pub use num_complex::Complex;
 pub use selection::{IntoSelection, Selection, Slab};
 pub use structure::{AttributeValue, GroupBuilder};
 pub use value::{Reference, Value};
-pub use watch::{Growth, Wait, Waker, Watch};
+pub use watch::{Growth, Sight, Vigil, Wait, Waker, Watch};

@@ -178,8 +178,9 @@ impl File {
         }
     }
 
-    /// Number and time of the commit seen last, without looking again.
-    pub(crate) fn last_commit(&self) -> (Option<u64>, Option<std::time::SystemTime>) {
+    /// Number and time of the last commit that [`File::refresh`] or a watch has seen, without looking again.
+    #[must_use]
+    pub fn last_commit(&self) -> (Option<u64>, Option<std::time::SystemTime>) {
         match &self.inner.role {
             Role::Reader(follower) => {
                 follower.last().map_or((None, None), |trailer| (Some(trailer.commit), Some(trailer.published)))

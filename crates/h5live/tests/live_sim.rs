@@ -376,7 +376,7 @@ fn crashes(workload: &dyn Workload, disk: &Disk, plan: &CrashPlan, resume_every:
             complain(why);
             continue;
         }
-        if found.states % resume_every == 0 {
+        if found.states.is_multiple_of(resume_every) {
             found.resumed += 1;
             if let Err(why) = resume(workload, Arc::new(crash.image.clone()), RESUMED, |_| {}) {
                 complain(format!("resumed: {why}"));

@@ -207,6 +207,7 @@ pub struct Node {
 }
 
 /// What stands at a path.
+#[allow(clippy::large_enum_variant, reason = "most are datasets, and a test holds few")]
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Object {

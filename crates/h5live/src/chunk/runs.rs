@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn every_selected_element_of_the_box_once() {
         let cases: &[(&[Slab], &[Range<u64>])] = &[
-            (&[Slab::range(2..9)], &[4..8]),
+            (&[Slab::range(2..9)], std::slice::from_ref(&(4..8))),
             (&[Slab::range(0..6), Slab::range(0..4)], &[0..3, 0..4]),
             (&[Slab::range(0..6), Slab::range(0..7)], &[3..6, 4..8]),
             (&[Slab::range(1..6), Slab::range(2..5), Slab::range(0..4)], &[0..4, 0..4, 0..4]),

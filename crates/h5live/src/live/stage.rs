@@ -229,6 +229,13 @@ impl Stage {
         found.is_some_and(|(_, block)| block.swept.is_some() || block.layer == Layer::Sweep)
     }
 
+    /// Whether the block at `addr` is staged and was never written: nobody can have seen it.
+    pub(crate) fn is_fresh(&self, addr: Addr) -> bool {
+        let blocks = self.read_blocks();
+        let before = blocks.by_addr.range(..=addr.0).next_back();
+        before.is_some_and(|(start, block)| block.layer == Layer::Fresh && block.end(*start) > addr.0)
+    }
+
     /// Whether nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
         self.read_blocks().by_addr.is_empty()

@@ -81,6 +81,13 @@ pub(crate) struct Extent {
     pub(crate) dims: Vec<u64>,
 }
 
+impl Extent {
+    /// Bytes an extent of so many axes takes in the record.
+    pub(crate) fn len(rank: usize) -> u64 {
+        17 + 8 * rank as u64
+    }
+}
+
 /// The record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trailer {
@@ -104,8 +111,8 @@ pub(crate) struct Trailer {
 impl Trailer {
     /// Bytes the record takes.
     pub(crate) fn len(&self) -> u64 {
-        let extents: usize = self.extents.values().map(|extent| 17 + 8 * extent.dims.len()).sum();
-        (92 + self.writer.host.len() + extents + 4) as u64
+        let extents: u64 = self.extents.values().map(|extent| Extent::len(extent.dims.len())).sum();
+        92 + self.writer.host.len() as u64 + extents + 4
     }
 
     /// The record as bytes.

@@ -56,6 +56,13 @@ struct Before {
 }
 
 impl Session {
+    /// Bytes of the record that the next commit writes.
+    fn next_len(&self) -> u64 {
+        let known = &self.trailer.extents;
+        let new = self.changed.iter().filter(|(dataset, _)| !known.contains_key(dataset));
+        self.trailer.len() + new.map(|(_, dims)| Extent::len(dims.len())).sum::<u64>()
+    }
+
     /// Lets the trailer say what the next commit makes true.
     fn begin_commit(&mut self, structure_changed: bool) -> Before {
         let trailer = &mut self.trailer;
@@ -234,10 +241,11 @@ impl Writer {
     }
 
     /// Notes that a dataset is about to change, with the extent it has now. Called before the first change of a session:
-    /// from then on followers take its extent from the trailer, where all extents are of one commit.
+    /// from then on followers take its extent from the trailer, where all extents are of one commit. One that nobody can
+    /// have seen comes with its first extent.
     pub(crate) fn announce(&mut self, dataset: Addr, dims: &[u64]) -> Result<()> {
         let Some(session) = &mut self.live else { return Ok(()) };
-        if session.trailer.extents.contains_key(&dataset.0) {
+        if session.trailer.extents.contains_key(&dataset.0) || self.stage.is_fresh(dataset) {
             return Ok(());
         }
         let commit = session.trailer.commit;
@@ -279,6 +287,9 @@ impl Writer {
             return Ok(());
         }
         self.raise_bound()?;
+        if self.live.as_ref().is_some_and(|session| session.next_len() + FOOTER > session.region) {
+            self.move_trailer()?;
+        }
         let Some(session) = &mut self.live else { return Ok(()) };
         let before = session.begin_commit(self.structure_changed);
         self.stage.commit_record(session.trailer.position, session.trailer.encode());
@@ -391,7 +402,7 @@ impl Writer {
         let position = ahead.next_multiple_of(PAGE).max(old + session.region);
         session.trailer.position = position;
         // Twice the record: it may grow in place.
-        session.region = (2 * session.trailer.len() + FOOTER).next_multiple_of(PAGE);
+        session.region = (2 * session.next_len() + FOOTER).next_multiple_of(PAGE);
         let mut image = session.trailer.encode();
         image.resize((session.region - FOOTER) as usize, 0);
         image.extend_from_slice(&trailer::footer(position));

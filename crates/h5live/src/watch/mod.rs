@@ -14,7 +14,7 @@ use crate::file::{File, Role};
 use crate::live::WriterState;
 
 /// How often a waiting watch asks whether the writer still lives, in case nothing wakes it.
-const LIVENESS: Duration = Duration::from_millis(500);
+const PULSE: Duration = Duration::from_millis(500);
 /// For how long a file nobody holds may still be between two states of its writer.
 const SETTLING: Duration = Duration::from_millis(200);
 
@@ -41,9 +41,29 @@ pub struct Watch {
     dataset: Dataset,
     axis: usize,
     seen: u64,
-    wake: Waker,
+    vigil: Vigil,
     timeout: Option<Duration>,
     ended: bool,
+}
+
+/// Waits for what a program looks for in a file, as long as someone writes it; made by [`File::vigil`].
+#[derive(Debug)]
+pub struct Vigil {
+    file: File,
+    waker: Waker,
+    /// Since when nobody has held the file.
+    unheld_since: Option<Instant>,
+}
+
+/// What a [`Vigil`] has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight<T> {
+    /// This was found.
+    Found(T),
+    /// Nothing yet: the file may have changed, or the time is up.
+    Nothing,
+    /// Nothing, and nothing will come: the writer has closed the file, or there was none.
+    Closed,
 }
 
 /// Waits for any change of one file.
@@ -94,6 +114,12 @@ impl File {
         };
         Waker { wake }
     }
+
+    /// What waits for something to appear in this file, as long as someone writes it.
+    #[must_use]
+    pub fn vigil(&self) -> Vigil {
+        Vigil { file: self.clone(), waker: self.waker(), unheld_since: None }
+    }
 }
 
 impl Dataset {
@@ -116,8 +142,8 @@ impl Dataset {
             let error = Error::new(ErrorKind::Shape { given: Vec::new(), why });
             return Err(self.file().inner.locate(error.at_object(self.path())));
         }
-        let wake = self.file().waker();
-        Ok(Watch { dataset: self.clone(), axis: 0, seen: first, wake, timeout: None, ended: false })
+        let vigil = self.file().vigil();
+        Ok(Watch { dataset: self.clone(), axis: 0, seen: first, vigil, timeout: None, ended: false })
     }
 }
 
@@ -153,64 +179,91 @@ impl Watch {
     /// # Errors
     /// The file is damaged, or was truncated or replaced.
     pub fn poll(&mut self) -> Result<Option<Growth>> {
-        self.dataset.refresh()?;
-        let shape = self.dataset.shape();
-        let now = shape.get(self.axis).copied().unwrap_or(0);
-        if now < self.seen {
-            self.seen = now;
-        }
-        if now == self.seen {
-            return Ok(None);
-        }
-        let rows = self.seen..now;
-        self.seen = now;
-        let (commit, published) = self.dataset.file().last_commit();
-        Ok(Some(Growth { rows, shape, commit, published }))
+        look(&self.dataset, self.axis, &mut self.seen)
+    }
+
+    /// Whether the writer is known to have ended. Without this, an iteration that ended did so for want of time.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     fn await_growth(&mut self) -> Result<Option<Growth>> {
         let begun = Instant::now();
-        let mut unheld_since: Option<Instant> = None;
         loop {
-            // What the writer is, first: rows it published before it ended are then seen by the look that follows.
-            let state = self.dataset.file().writer_state()?;
-            if let Some(growth) = self.poll()? {
-                return Ok(Some(growth));
-            }
-            let over = match &state {
-                WriterState::Live(_) | WriterState::Foreign | WriterState::Unknown(_) => {
-                    unheld_since = None;
-                    false
-                }
-                // Between lease and trailer there is a moment in which a writer is neither dead nor alive.
-                WriterState::Closed | WriterState::Died(_) => {
-                    unheld_since.get_or_insert_with(Instant::now).elapsed() >= SETTLING
-                }
-            };
-            if over {
-                self.ended = true;
-                return match state {
-                    WriterState::Died(writer) => Err(Error::new(ErrorKind::WriterDied {
-                        writer: writer.to_string(),
-                        commit: self.dataset.file().last_commit().0.unwrap_or(0),
-                    })),
-                    _ => Ok(None),
-                };
-            }
-            let mut wait = if unheld_since.is_some() { SETTLING / 4 } else { LIVENESS };
-            if let Some(timeout) = self.timeout {
-                let left = timeout.saturating_sub(begun.elapsed());
-                if left.is_zero() {
+            let left = self.timeout.map_or(PULSE, |timeout| timeout.saturating_sub(begun.elapsed()));
+            let Self { dataset, axis, seen, vigil, .. } = &mut *self;
+            match vigil.step(left.min(PULSE), || look(dataset, *axis, seen))? {
+                Sight::Found(growth) => return Ok(Some(growth)),
+                Sight::Nothing if left.is_zero() => return Ok(None),
+                Sight::Nothing => {}
+                Sight::Closed => {
+                    self.ended = true;
                     return Ok(None);
                 }
-                wait = wait.min(left);
-            }
-            if self.wake.wait(wait)? == Wait::Idle
-                && let Role::Reader(follower) = &self.dataset.file().inner.role
-            {
-                follower.require_same()?;
             }
         }
+    }
+}
+
+/// What is new of a dataset of which `seen` rows were told.
+fn look(dataset: &Dataset, axis: usize, seen: &mut u64) -> Result<Option<Growth>> {
+    dataset.refresh()?;
+    let shape = dataset.shape();
+    let now = shape.get(axis).copied().unwrap_or(0);
+    let rows = (*seen).min(now)..now;
+    *seen = now;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let (commit, published) = dataset.file().last_commit();
+    Ok(Some(Growth { rows, shape, commit, published }))
+}
+
+impl Vigil {
+    /// Looks once, and if nothing is found waits for the file to change, at most for `limit`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WriterDied`] when nothing is found and the writer has died; [`ErrorKind::Changed`] when the file was
+    /// replaced; whatever `look` says.
+    pub fn step<T>(&mut self, limit: Duration, look: impl FnOnce() -> Result<Option<T>>) -> Result<Sight<T>> {
+        // What the writer is, first: what it published before it ended is then seen by the look that follows.
+        let state = self.file.writer_state()?;
+        if let Some(found) = look()? {
+            return Ok(Sight::Found(found));
+        }
+        let unheld = match &state {
+            WriterState::Live(_) | WriterState::Foreign | WriterState::Unknown(_) => {
+                self.unheld_since = None;
+                None
+            }
+            // Between lease and trailer there is a moment in which a writer is neither dead nor alive.
+            WriterState::Closed | WriterState::Died(_) => {
+                Some(self.unheld_since.get_or_insert_with(Instant::now).elapsed())
+            }
+        };
+        match (unheld, state) {
+            (Some(unheld), WriterState::Died(writer)) if unheld >= SETTLING => {
+                let commit = self.file.last_commit().0.unwrap_or(0);
+                Err(ErrorKind::WriterDied { writer: writer.to_string(), commit }.into())
+            }
+            (Some(unheld), _) if unheld >= SETTLING => Ok(Sight::Closed),
+            (unheld, _) => {
+                let limit = if unheld.is_some() { limit.min(SETTLING / 4) } else { limit };
+                if self.waker.wait(limit)? == Wait::Idle
+                    && let Role::Reader(follower) = &self.file.inner.role
+                {
+                    follower.require_same()?;
+                }
+                Ok(Sight::Nothing)
+            }
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
     }
 }
 

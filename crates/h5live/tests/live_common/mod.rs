@@ -64,6 +64,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "limited", chunk: &[4], limit: Some(4000), ..PLAIN },
     Kind { name: "gzip limited", chunk: &[4], limit: Some(4000), filter: Filter::Gzip, ..PLAIN },
     Kind { name: "one chunk", chunk: &[500], limit: Some(500), ..PLAIN },
+    Kind { name: "gzip one chunk", chunk: &[500], limit: Some(500), filter: Filter::Gzip, ..PLAIN },
     Kind { name: "frames", row: &[3, 5], chunk: &[1, 3, 5], ..PLAIN },
     Kind { name: "gzip frames", row: &[3, 5], chunk: &[2, 2, 5], filter: Filter::Gzip, ..PLAIN },
     Kind { name: "text", content: Content::Text, chunk: &[16], step: 2, ..PLAIN },
