@@ -370,7 +370,8 @@ impl DatasetBuilder {
         if chunk_bytes.is_none_or(|bytes| bytes > MOST_CHUNK_BYTES) {
             return Err(wrong("a chunk has 4 GiB or more; HDF5 1.10 could not read it".to_owned()));
         }
-        let grid = Grid::new(chunk.to_vec(), element_size, max);
+        let ids = self.filters.iter().map(|filter| FilterId(filter.id.0));
+        let grid = Grid::new(chunk.to_vec(), element_size, max).for_writing(&self.fill_bytes_or_zeros(), ids);
         let filtered = !self.filters.is_empty();
         let widths = writer.widths();
         let (index, addr, allocation) = match max.iter().filter(|max| max.is_none()).count() {

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use h5live_filter::FilterId;
+
 /// Chunk sizes, and how chunks are numbered in the indexes that number them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Grid {
@@ -9,10 +11,21 @@ pub(crate) struct Grid {
     pub(crate) chunk: Vec<u64>,
     /// Bytes of a chunk before filtering.
     pub(crate) chunk_bytes: u64,
+    /// What is stored of a chunk that is not filtered, or not yet.
+    pub(crate) plain: PlainForm,
     /// Chunks there can be along each axis; `None` without limit.
     max_chunks: Vec<Option<u64>>,
     /// The order of axes in which chunks are numbered: as they are, but an only unlimited axis comes first.
     order: Vec<usize>,
+}
+
+/// What is stored of a chunk that is not filtered, or not yet. Only writing needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainForm {
+    /// Bytes it takes, at least those of the chunk.
+    pub(crate) bytes: u64,
+    /// One element of the fill value, if that is not zeros.
+    pub(crate) fill: Option<Vec<u8>>,
 }
 
 impl Grid {
@@ -25,7 +38,22 @@ impl Grid {
             order[..=unlimited].rotate_right(1);
         }
         let chunk_bytes = chunk.iter().product::<u64>() * element_bytes;
-        Self { chunk, chunk_bytes, max_chunks, order }
+        let plain = PlainForm { bytes: chunk_bytes, fill: None };
+        Self { chunk, chunk_bytes, plain, max_chunks, order }
+    }
+
+    /// The same for writing chunks, of which `fill` is one element where nothing was written, through these filters.
+    ///
+    /// When libhdf5 filters a chunk that was stored unfiltered, and it is as long as before, the index keeps the old filter
+    /// mask, and the chunk is lost. So where filters keep the length, unfiltered chunks are stored with a byte more.
+    pub(crate) fn for_writing(mut self, fill: &[u8], filters: impl IntoIterator<Item = FilterId>) -> Self {
+        let mut filters = filters.into_iter().peekable();
+        let keep_length = filters.peek().is_some() && filters.all(|id| id == FilterId::SHUFFLE);
+        self.plain = PlainForm {
+            bytes: self.chunk_bytes + u64::from(keep_length),
+            fill: fill.iter().any(|byte| *byte != 0).then(|| fill.to_vec()),
+        };
+        self
     }
 
     /// Axes.

@@ -183,7 +183,7 @@ impl ChunkStore {
             return Ok((open.addr, true));
         }
         let slot = self.index.slot(writer, &self.grid, scaled)?;
-        let size = self.grid.chunk_bytes;
+        let size = self.grid.plain.bytes;
         let Some(stored) = slot.stored else {
             let addr = writer.reserve(size, Placement::Anywhere)?;
             self.enter(writer, &slot, StoredChunk { addr, size, filter_mask: UNFILTERED })?;
@@ -192,7 +192,7 @@ impl ChunkStore {
             return Ok((addr, self.fill.iter().all(|byte| *byte == 0)));
         };
         let Some(pipeline) = &self.pipeline else { return Ok((stored.addr, keep)) };
-        if is_plain(pipeline, stored, size) {
+        if is_plain(pipeline, stored, self.grid.chunk_bytes) {
             if slot.is_replaceable(writer.base()) {
                 self.remember_open(scaled, stored.addr, true);
             }
@@ -338,8 +338,8 @@ impl ChunkStore {
         self.enter(writer, slot, chunk)?;
         self.tail.take_if(|tail| tail.scaled == scaled);
         match (self.open.remove(scaled), slot.stored) {
-            (Some(open), _) if !open.published => writer.give_back(open.addr, self.grid.chunk_bytes),
-            (Some(_), _) => writer.supersede(self.grid.chunk_bytes),
+            (Some(open), _) if !open.published => writer.give_back(open.addr, self.grid.plain.bytes),
+            (Some(_), _) => writer.supersede(self.grid.plain.bytes),
             (None, Some(stored)) => writer.supersede(stored.size),
             (None, None) => {}
         }
@@ -546,7 +546,7 @@ fn covers(slabs: &[Slab], spans: &[Range<u64>], dims: &[u64]) -> bool {
 }
 
 fn is_plain(pipeline: &Pipeline, stored: StoredChunk, size: u64) -> bool {
-    stored.size == size && stored.filter_mask & pipeline.skip_all() == pipeline.skip_all()
+    stored.size >= size && stored.filter_mask & pipeline.skip_all() == pipeline.skip_all()
 }
 
 fn decode(writer: &Writer, pipeline: &Pipeline, scaled: &[u64], stored: StoredChunk, grid: &Grid) -> Result<Vec<u8>> {

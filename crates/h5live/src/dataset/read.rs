@@ -461,10 +461,11 @@ impl Chunks<'_> {
     }
 
     fn check_plain(&self, stored: StoredChunk) -> Result<()> {
-        if stored.size == self.grid.chunk_bytes {
+        // There may be more, see `Grid::for_writing`.
+        if stored.size >= self.grid.chunk_bytes {
             return Ok(());
         }
-        let (field, expected) = ("size", "is not that of an unfiltered chunk");
+        let (field, expected) = ("size", "is less than that of an unfiltered chunk");
         Err(Malformed { what: "chunk", at: stored.addr.0, why: Why::Value { field, value: stored.size, expected } }
             .into())
     }

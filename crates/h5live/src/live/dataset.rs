@@ -111,7 +111,8 @@ impl Description {
     }
 
     fn grid(&self, chunked: &Chunked) -> Grid {
-        Grid::new(chunked.chunk.clone(), self.element_size, &self.max)
+        let filters = self.pipeline.iter().flat_map(|pipeline| pipeline.stages().map(|stage| stage.id));
+        Grid::new(chunked.chunk.clone(), self.element_size, &self.max).for_writing(&self.fill, filters)
     }
 
     fn can_grow(&self) -> bool {

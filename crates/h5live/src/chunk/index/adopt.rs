@@ -95,11 +95,12 @@ fn is_ready(writer: &Writer, chunked: &Chunked, grid: &Grid) -> Result<bool> {
     let Some(addr) = chunked.addr else { return Ok(false) };
     let source = writer.source();
     Ok(match chunked.index {
-        ChunkIndex::ExtensibleArray(found) => {
-            let array = ExtensibleArray::open(&source, addr, grid.chunk_bytes)?;
-            found == ExtensibleArray::layout_parameters(array.form())
+        ChunkIndex::ExtensibleArray(_) => {
+            ExtensibleArray::open(&source, addr, grid.chunk_bytes)?.is_ready(&source, grid.chunk_bytes)?
         }
-        ChunkIndex::FixedArray { .. } => FixedArray::open(&source, addr, grid.chunk_bytes)?.is_ours(writer.base()),
+        ChunkIndex::FixedArray { .. } => {
+            FixedArray::open(&source, addr, grid.chunk_bytes)?.is_ready(&source, grid.chunk_bytes)?
+        }
         ChunkIndex::BTreeV2 { .. } => !crosses_page(writer.base() + addr.0, btree_v2::Header::size(writer.widths())),
         ChunkIndex::BTreeV1 | ChunkIndex::Single { .. } | ChunkIndex::Implicit => true,
     })

@@ -13,11 +13,11 @@ use h5live_format::extensible_array::{
     DataBlock, Geometry, Header, IndexBlock, Page, PagedPrefix, Parameters, Place, Statistics, Step, SuperBlock, Within,
 };
 
-use super::settle::ArraySlot;
+use super::settle::{ArraySlot, all_settled};
 use crate::chunk::grid::Grid;
 use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
-use crate::live::space::Placement;
+use crate::live::space::{Placement, crosses_page};
 use crate::live::writer::Writer;
 use crate::source::Source;
 
@@ -279,6 +279,62 @@ impl ExtensibleArray {
             })?;
         }
         Ok(slot)
+    }
+
+    /// Whether chunks can be entered while readers look: the array is as it would have been made here. Another library may
+    /// have made it otherwise, or gone on with it.
+    pub(crate) fn is_ready(&self, source: &Source, chunk_bytes: u64) -> Result<bool> {
+        let filtered = self.form().client().id() != 0;
+        let start = |at: Addr| source.base() + at.0;
+        let Some(at) = self.header.index_block else { return Ok(false) };
+        if self.header.parameters != Self::parameters(filtered)
+            || crosses_page(start(self.at), Header::size(source.widths()))
+            || crosses_page(start(at), self.geometry.index_block_size())
+        {
+            return Ok(false);
+        }
+        let block_is_ready = |at: Addr, step: &Step| -> Result<bool> {
+            let elements = self.data_block(source, at, step)?.elements;
+            let size = self.geometry.data_block_size(step);
+            Ok(all_settled(start(at), size, &elements, chunk_bytes, filtered, |slot| {
+                self.geometry.data_block_element_at(slot)
+            }))
+        };
+        let index_block = self.index_block(source, at)?;
+        for (pointer, addr) in index_block.data_blocks.iter().enumerate() {
+            let Some((step, _)) = self.geometry.direct_data_block(pointer as u64) else { break };
+            if let Some(addr) = addr
+                && !block_is_ready(*addr, &step)?
+            {
+                return Ok(false);
+            }
+        }
+        for (pointer, addr) in index_block.super_blocks.iter().enumerate() {
+            let Some((_, step)) = self.geometry.super_block_step(pointer as u64) else { break };
+            let Some(addr) = addr else { continue };
+            let super_block = self.super_block(source, *addr, &step)?;
+            for (data_block, addr) in super_block.data_blocks.iter().enumerate() {
+                let Some(addr) = addr else { return Ok(false) };
+                let Some(pages) = step.pages else {
+                    if !block_is_ready(*addr, &step)? {
+                        return Ok(false);
+                    }
+                    continue;
+                };
+                for page in 0..pages {
+                    if !super_block.pages.is_set(self.geometry.super_block_page_bit(&step, data_block as u64, page)) {
+                        return Ok(false);
+                    }
+                    let elements = self.page(source, *addr, page)?;
+                    let at = start(*addr) + self.geometry.page_at(page);
+                    let element_at = |slot| self.geometry.page_element_at(slot);
+                    if !all_settled(at, self.geometry.page_size(), &elements, chunk_bytes, filtered, element_at) {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// How elements are encoded.

@@ -8,7 +8,7 @@ use h5live_format::Addr;
 use h5live_format::array_element::{ElementForm, PageBitmap, StoredChunk};
 use h5live_format::fixed_array::{DataBlock, Geometry, Header, Page, PagedPrefix, Place};
 
-use super::settle::{ArraySlot, settled};
+use super::settle::{ArraySlot, all_settled, settled};
 use crate::chunk::grid::Grid;
 use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
@@ -143,14 +143,31 @@ impl FixedArray {
         Ok(Self { at, header, geometry })
     }
 
-    /// Whether the array has the form it would have been given here.
-    pub(crate) fn is_ours(&self, base: u64) -> bool {
-        let fits = |size: u64| self.header.data_block.is_some_and(|at| !crosses_page(base + at.0, size));
-        self.header.page_bits == Self::page_bits(self.header.elements, self.header.element_size.into())
-            && match self.geometry.pages() {
-                None => fits(self.geometry.data_block_size()),
-                Some(_) => fits(self.geometry.paged_prefix_size()),
+    /// Whether chunks can be entered while readers look: the array is as it would have been made here. Another library may
+    /// have made it otherwise, or gone on with it.
+    pub(crate) fn is_ready(&self, source: &Source, chunk_bytes: u64) -> Result<bool> {
+        let filtered = self.form().client().id() != 0;
+        let Some(data_block) = self.header.data_block else { return Ok(false) };
+        let start = source.base() + data_block.0;
+        if self.header.page_bits != Self::page_bits(self.header.elements, self.header.element_size.into()) {
+            return Ok(false);
+        }
+        let Some(pages) = self.geometry.pages() else {
+            return Ok(!crosses_page(start, self.geometry.data_block_size()));
+        };
+        if crosses_page(start, self.geometry.paged_prefix_size()) {
+            return Ok(false);
+        }
+        let prefix = self.prefix(source, data_block)?;
+        for page in (0..pages).filter(|page| prefix.pages.is_set(*page)) {
+            let elements = self.page(source, data_block, page)?;
+            let (at, size) = (start + self.geometry.page_at(page), self.geometry.page_size(page));
+            let element_at = |slot| self.geometry.page_element_at(slot);
+            if !all_settled(at, size, &elements, chunk_bytes, filtered, element_at) {
+                return Ok(false);
             }
+        }
+        Ok(true)
     }
 
     /// Address of the header.

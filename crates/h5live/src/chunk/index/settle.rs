@@ -73,8 +73,31 @@ pub(super) fn settled(
             if !crosses_page(start + from, page_size - from) {
                 return Ok(None);
             }
-            let addr = writer.reserve(grid.chunk_bytes, Placement::Anywhere)?;
-            Ok(Some(StoredChunk { addr, size: grid.chunk_bytes, filter_mask: UNFILTERED }))
+            let addr = writer.reserve(grid.plain.bytes, Placement::Anywhere)?;
+            if let Some(fill) = &grid.plain.fill {
+                // libhdf5 reads what an entry names, should it make the dataset larger.
+                writer.raw(addr, &fill.repeat(grid.chunk_bytes as usize / fill.len()))?;
+            }
+            Ok(Some(StoredChunk { addr, size: grid.plain.bytes, filter_mask: UNFILTERED }))
         })
         .collect()
+}
+
+/// Whether each of these elements, of a block or page at `at`, can be entered while readers look, or is settled: another
+/// library may have turned an entry to a chunk that is not.
+pub(super) fn all_settled(
+    start: u64,
+    size: u64,
+    elements: &[Option<StoredChunk>],
+    chunk_bytes: u64,
+    filtered: bool,
+    element_at: impl Fn(u64) -> u64,
+) -> bool {
+    (0..).zip(elements).all(|(slot, stored)| {
+        let from = element_at(slot);
+        let whole = |chunk: &StoredChunk| {
+            chunk.size >= chunk_bytes && (!filtered || chunk.filter_mask == UNFILTERED)
+        };
+        !crosses_page(start + from, size - from) || stored.as_ref().is_some_and(whole)
+    })
 }
