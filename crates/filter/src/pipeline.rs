@@ -236,7 +236,8 @@ mod tests {
     fn optional_filters_are_skipped_and_mandatory_ones_are_not() {
         let unknown = FilterId(32008);
         for (stages, expected) in [
-            (vec![Stage::optional(FilterId::SHUFFLE, [4]), Stage::optional(FilterId::DEFLATE, [6])], Ok(0b10)),
+            (vec![Stage::optional(FilterId::SHUFFLE, [4]), Stage::optional(FilterId::DEFLATE, [6])], Ok(0)),
+            (vec![Stage::optional(FilterId::SHUFFLE, [4]), Stage::optional(FilterId::LZF, [])], Ok(0b10)),
             (vec![Stage::optional(FilterId::LZF, [])], Ok(0b1)),
             (vec![Stage::new(FilterId::DEFLATE, [6])], Ok(0)),
             (vec![Stage::optional(unknown, []), Stage::new(FilterId::FLETCHER32, [])], Ok(0b1)),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use h5live::{Dataset, File};
 use h5live_testkit::process::{self, Child, Program};
 use h5live_testkit::{H5py, Libhdf5, scratch};
-use live_common::{Content, Filter, KINDS, Kind, kind};
+use live_common::{Content, KINDS, Kind, kind};
 use serde_json::{Value, json};
 
 /// For how long a writer writes, once its readers have been told to come.
@@ -90,24 +90,8 @@ impl Form {
             Self::Arriving => KINDS.iter().map(|kind| (String::new(), *kind)).collect(),
             _ => self.datasets(),
         };
-        datasets.iter().enumerate().map(|(number, (path, kind))| in_python(path, number as u64, kind)).collect()
+        datasets.iter().enumerate().map(|(number, (path, kind))| kind.in_python(path, number as u64)).collect()
     }
-}
-
-fn in_python(path: &str, number: u64, kind: &Kind) -> Value {
-    let content = match kind.content {
-        Content::Numbers => "numbers",
-        Content::Grid => "grid",
-        Content::Text => "text",
-    };
-    let filter = match kind.filter {
-        Filter::None => "none",
-        Filter::Gzip => "gzip",
-        Filter::Fletcher32 => "fletcher32",
-    };
-    json!({
-        "path": path, "number": number, "content": content, "row": kind.row, "chunk": kind.chunk, "filter": filter, "step": kind.step,
-    })
 }
 
 /// A kind with room for as long as a writer writes.
@@ -426,8 +410,7 @@ impl PythonReader {
             "path": path, "swmr": self.swmr, "end": Signals::new(path).path("end"), "limit": LIMIT.as_secs(),
             "form": form.name_in_python(), "datasets": form.in_python(),
         });
-        let found =
-            self.side.run(include_str!("live_common/follow.py"), arguments).map_err(|error| error.to_string())?;
+        let found = self.side.run(live_common::FOLLOW, arguments).map_err(|error| error.to_string())?;
         let number = |name: &str| found[name].as_u64().unwrap();
         tally.opens += number("opens");
         tally.looks += number("looks");
@@ -564,7 +547,7 @@ fn h5live_follows_h5py() {
                 "datasets": form.in_python(),
             });
             std::thread::scope(|scope| {
-                let writing = scope.spawn(|| writer.run(include_str!("live_common/write.py"), arguments));
+                let writing = scope.spawn(|| writer.run(live_common::WRITE, arguments));
                 let begun = Instant::now();
                 while !signals.path("live").exists() && !writing.is_finished() {
                     assert!(begun.elapsed() < LIMIT, "h5py does not go live");
@@ -597,4 +580,34 @@ fn h5live_follows_h5py() {
         println!("{}: {} looks, {} new lengths", reader.name(), tally.looks, tally.lengths);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A judge that cannot condemn is decoration: rows of another dataset, and rows that nobody wrote.
+#[test]
+fn the_judges_condemn_what_is_wrong() {
+    let scratch = scratch();
+    let python = H5py::start(Libhdf5::V2_0).unwrap();
+    for kind in KINDS {
+        let path = scratch.path().join(format!("{}.h5", kind.name));
+        let file = File::create(&path).unwrap();
+        let dataset = kind.create(&file, "other").unwrap();
+        kind.append(&dataset, 5, 2 * kind.step).unwrap();
+        let dataset = kind.create(&file, "filled").unwrap();
+        kind.append(&dataset, 0, kind.step).unwrap();
+        let mut shape = dataset.shape();
+        shape[0] = 2 * kind.step;
+        dataset.resize(shape).unwrap();
+        drop(dataset);
+        file.close().unwrap();
+        let file = File::open(&path).unwrap();
+        for name in ["other", "filled"] {
+            kind.check(&file.dataset(name).unwrap(), 0, 0..2 * kind.step).unwrap_err();
+            let arguments = json!({
+                "path": path, "swmr": false, "end": null, "form": "rows", "datasets": [kind.in_python(name, 0)],
+            });
+            let error = python.run(live_common::FOLLOW, arguments).unwrap_err();
+            let condemned = matches!(&error, h5live_testkit::Error::Python { kind, .. } if kind == "AssertionError");
+            assert!(condemned, "{name} of {}: {error}", kind.name);
+        }
+    }
 }

@@ -186,6 +186,28 @@ pub(crate) fn can_grow(source: &Source, header: &ObjectHeader) -> Result<bool> {
     })
 }
 
+/// Sees to it that the layout message of a dataset that cannot grow can be replaced while readers look, if it may have to
+/// be: because it holds the elements, or where they are is not settled.
+pub(crate) fn secure_layout(writer: &mut Writer, header: &ObjectHeader) -> Result<()> {
+    let (Some(message), Some(_)) = (header.find(MessageType::DATA_LAYOUT), header.settings()) else { return Ok(()) };
+    let layout = DataLayout::decode(&message.body, header.body_addr(message).0, writer.widths())?;
+    let may_change = match layout {
+        DataLayout::Compact(_) | DataLayout::Contiguous { addr: None, .. } => true,
+        DataLayout::Chunked(chunked) => {
+            chunked.addr.is_none() || matches!(chunked.index, ChunkIndex::Single { filtered: Some(_) })
+        }
+        DataLayout::Contiguous { .. } | DataLayout::Virtual { .. } => false,
+    };
+    let (chunk, offset) = (header.chunks[message.chunk], message.body_start as u64);
+    if may_change && crosses_page(writer.base() + chunk.addr.0 + offset, chunk.size - offset) {
+        let mut edit = HeaderEdit::open(&writer.source(), header.addr)?;
+        edit.move_to_own_block(writer, MessageType::DATA_LAYOUT)?;
+        edit.commit(writer)?;
+        writer.structure_changed();
+    }
+    Ok(())
+}
+
 impl WrittenDataset {
     /// Opens the dataset whose object header is at `at`.
     pub(crate) fn open(writer: &mut Writer, at: Addr, is_new: bool) -> Result<Self> {

@@ -8,13 +8,14 @@ use std::time::SystemTime;
 
 use h5live_filter::Registry;
 use h5live_format::message::{BTreeK, LinkTarget};
+use h5live_format::object_header::MessageType;
 use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
 use h5live_storage::{
     Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name,
 };
 
-use super::dataset::{WrittenDataset, can_grow};
+use super::dataset::{WrittenDataset, can_grow, secure_layout};
 use super::follower::{Follower, WriterState};
 use super::trailer::{SessionId, Writer as Identity};
 use super::writer::Writer;
@@ -103,6 +104,9 @@ impl Session {
     pub(crate) fn append_on(storage: Arc<dyn Storage>, file: Option<File>) -> Result<Self> {
         let reader: Arc<dyn ReadAt> = Arc::new(storage.clone());
         let found = find_superblock(&reader)?;
+        if !found.is_live {
+            found.check_size()?;
+        }
         let (mut superblock, base) = (found.superblock, found.base);
         if superblock.flags != ConsistencyFlags::NONE {
             return Err(Error::new(ErrorKind::Locked {
@@ -264,7 +268,7 @@ impl Session {
 }
 
 impl Session {
-    /// Gives every dataset that can grow the form in which it can do so while readers look.
+    /// Gives every dataset the form in which it can grow, or be overwritten, while readers look.
     fn make_ready(&mut self) -> Result<()> {
         let source = self.writer.source();
         let mut seen = HashSet::from([self.root]);
@@ -273,6 +277,8 @@ impl Session {
             let header = ObjectHeader::read(&source, at)?;
             if can_grow(&source, &header)? {
                 self.open_dataset(at, false)?;
+            } else if header.find(MessageType::DATA_LAYOUT).is_some() {
+                secure_layout(&mut self.writer, &header)?;
             } else if LinkStorage::of(&source, &header)?.is_some() {
                 links::each(&source, &Registry::default(), &header, |link| {
                     if let LinkTarget::Hard(target) = link.target
@@ -308,18 +314,17 @@ fn locked(error: LockError, path: &Path) -> Error {
     }
 }
 
-/// Who holds the file, as far as its trailer says.
+/// Who holds the file, if that is a writer of ours that lives: one that died may have left its name.
 fn holder(path: &Path) -> String {
-    let look = || -> Result<Option<Identity>> {
+    let look = || -> Result<WriterState> {
         let file = File::open(path).map_err(|source| Error::io("open the file", source))?;
         let reader: Arc<dyn ReadAt> = Arc::new(file.clone());
         let found = find_superblock(&reader)?;
         let source = Source::new(reader.clone(), found.base, found.superblock.widths, Patience::LIVE);
-        let trailer = Follower::new(reader, Some(file), source).look()?;
-        Ok(trailer.map(|trailer| trailer.writer.clone()))
+        Follower::new(reader, Some(file), source).writer_state()
     };
     match look() {
-        Ok(Some(writer)) => format!("by {writer}"),
+        Ok(WriterState::Live(writer) | WriterState::Unknown(writer)) => format!("by {writer}"),
         _ => "in another program (who holds it cannot be told)".to_owned(),
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use h5live::{Dataset, File, Result};
 use h5live_testkit::formula::{Formula, values};
+use serde_json::{Value, json};
 
 /// Columns a grid has at first; one more comes with every [`GRID_STEP`] rows.
 const GRID_COLUMNS: u64 = 3;
@@ -75,6 +76,11 @@ pub fn kind(name: &str) -> Kind {
     *KINDS.iter().find(|kind| kind.name == name).unwrap_or_else(|| panic!("no kind is called {name:?}"))
 }
 
+/// Code for `H5py::run`: follows datasets.
+pub const FOLLOW: &str = include_str!("follow.py");
+/// Code for `H5py::run`: writes datasets in SWMR mode.
+pub const WRITE: &str = include_str!("write.py");
+
 /// The text in row `row` of dataset number `number`.
 pub fn text(number: u64, row: u64) -> String {
     format!("row {row} of {number}{}", "·".repeat((row % 40) as usize))
@@ -127,6 +133,23 @@ impl Kind {
                 Ok(())
             }
         }
+    }
+
+    /// What `follow.py` and `write.py` must know of dataset number `number` at `path`.
+    pub fn in_python(&self, path: &str, number: u64) -> Value {
+        let content = match self.content {
+            Content::Numbers => "numbers",
+            Content::Grid => "grid",
+            Content::Text => "text",
+        };
+        let filter = match self.filter {
+            Filter::None => "none",
+            Filter::Gzip => "gzip",
+            Filter::Fletcher32 => "fletcher32",
+        };
+        json!({
+            "path": path, "number": number, "content": content, "row": self.row, "chunk": self.chunk, "filter": filter, "step": self.step,
+        })
     }
 
     /// Judges rows of the dataset as it was looked at last: they must be those of dataset number `number`.

@@ -172,13 +172,6 @@ impl Side<'_> {
 
 /// One change of a dataset, made by the side and in the model.
 fn change(side: &Side<'_>, model: &mut Model, random: &mut Random) {
-    let before = model.dims.clone();
-    change_(side, model, random);
-    if std::env::var("TRACE").is_ok_and(|t| t == model.name) {
-        eprintln!("{before:?} -> {:?}", model.dims);
-    }
-}
-fn change_(side: &Side<'_>, model: &mut Model, random: &mut Random) {
     let some = |count: u64, random: &mut Random| -> Vec<i32> { (0..count).map(|_| random.number() as i32).collect() };
     let growing: Vec<usize> =
         (0..model.dims.len()).filter(|axis| model.max[*axis] != Some(model.dims[*axis])).collect();
@@ -324,6 +317,72 @@ fn turns_on_files_with_managed_free_space() {
     take_turns(Libhdf5::V1_14, &options, 4);
     let options = json!({ "libver": ["v110", "v110"], "fs_strategy": "fsm", "fs_persist": true });
     take_turns(Libhdf5::V2_0, &options, 5);
+}
+
+/// Text and sequences: the new rows refer to another heap collection than the old ones.
+#[test]
+fn turns_on_data_of_variable_length() {
+    let (python, scratch) = (H5py::start(Libhdf5::V2_0).unwrap(), scratch());
+    let path = scratch.path().join("text.h5");
+    let code = r#"
+with h5py.File(arguments["path"], "w", libver=("v110", "v110")) as file:
+    for name, kind, row in (("text", h5py.string_dtype(), "py 0"), ("lists", h5py.vlen_dtype("i2"), np.array([0], "i2"))):
+        for filters in ({}, {"compression": "gzip", "shuffle": True}):
+            path = name + ("-packed" if filters else "")
+            made = file.create_dataset(path, (1,), maxshape=(None,), chunks=(4,), dtype=kind, **filters)
+            made[0] = row
+"#;
+    python.run(code, json!({ "path": path })).unwrap();
+    let names = ["text", "text-packed", "lists", "lists-packed"];
+    let mut rows = 1;
+    for turn in 0..4 {
+        let file = File::append(&path).unwrap();
+        if turn % 2 == 1 {
+            file.go_live().unwrap();
+        }
+        for number in rows..rows + 3 {
+            for name in names {
+                let data = file.dataset(name).unwrap();
+                if name.starts_with("text") {
+                    data.append(&[format!("live {number}")]).unwrap();
+                } else {
+                    data.append(&[vec![number as i16; number % 5]]).unwrap();
+                }
+            }
+            file.publish().unwrap();
+        }
+        file.close().unwrap();
+        let code = r#"
+with h5py.File(arguments["path"], "r+") as file:
+    for name in arguments["names"]:
+        at = len(file[name])
+        file[name].resize((at + 2,))
+        file[name][at] = f"py {at}" if name.startswith("text") else np.full(at % 5, at, "i2")
+"#;
+        python.run(code, json!({ "path": path, "names": names })).unwrap();
+        rows += 5;
+    }
+    // In each turn three rows of ours, one of h5py's, and one that nobody wrote.
+    let writer = |at: usize| {
+        if at == 0 { Some("py") } else { [Some("live"), Some("live"), Some("live"), Some("py"), None][(at - 1) % 5] }
+    };
+    let text: Vec<String> = (0..rows).map(|at| writer(at).map_or(String::new(), |who| format!("{who} {at}"))).collect();
+    let list = |at: usize| match at {
+        0 => vec![0],
+        _ => vec![at as i16; if writer(at).is_some() { at % 5 } else { 0 }],
+    };
+    let lists: Vec<Vec<i16>> = (0..rows).map(list).collect();
+    let (file, other) = (File::open(&path).unwrap(), python.open(&path, Mode::Read).unwrap());
+    for name in names {
+        let (data, found) = (file.dataset(name).unwrap(), other.read(name, Select::All).unwrap());
+        if name.starts_with("text") {
+            assert_eq!(data.read_vec::<String>(..).unwrap(), text, "{name}");
+            assert_eq!(json!(found), json!(text), "{name}");
+        } else {
+            assert_eq!(data.read_vec::<Vec<i16>>(..).unwrap(), lists, "{name}");
+            assert_eq!(json!(found), json!(lists), "{name}");
+        }
+    }
 }
 
 /// Superblock 0, version 1 headers, version 1 B-trees: they cannot change safely, and do not change at all.

@@ -4,6 +4,7 @@
 //! The other side is h5py 3.16 (HDF5 2.0), h5py 3.13 (HDF5 1.14) and h5dump 1.10; `cargo xtask setup` installs them.
 
 mod append;
+mod bad_input;
 mod case;
 mod plain;
 mod read;

@@ -95,9 +95,7 @@ pub(super) fn all_settled(
 ) -> bool {
     (0..).zip(elements).all(|(slot, stored)| {
         let from = element_at(slot);
-        let whole = |chunk: &StoredChunk| {
-            chunk.size >= chunk_bytes && (!filtered || chunk.filter_mask == UNFILTERED)
-        };
+        let whole = |chunk: &StoredChunk| chunk.size >= chunk_bytes && (!filtered || chunk.filter_mask == UNFILTERED);
         !crosses_page(start + from, size - from) || stored.as_ref().is_some_and(whole)
     })
 }

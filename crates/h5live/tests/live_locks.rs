@@ -1,0 +1,204 @@
+//! One writer, any number of readers: who is refused, who is not, and what the refusal says.
+
+mod live_common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use h5live::{ErrorKind, File, WriterState};
+use h5live_testkit::process::{self, Child, Program};
+use h5live_testkit::{Error, H5py, Libhdf5, Mode, Select, scratch};
+use live_common::KINDS;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A writer in a process of its own, at the path that is its role: live, with ten rows, until it is told to close.
+fn hold(path: &str) {
+    let file = File::create(path).unwrap();
+    let dataset = KINDS[0].create(&file, "data").unwrap();
+    let live = file.go_live().unwrap();
+    KINDS[0].append(&dataset, 0, 10).unwrap();
+    live.publish().unwrap();
+    process::say("live");
+    while process::hear().as_deref() == Some("append") {
+        KINDS[0].append(&dataset, 0, 10).unwrap();
+        live.publish().unwrap();
+        process::say("appended");
+    }
+}
+
+fn start_holder(test: &str, path: &Path) -> Child {
+    let mut holder = Program::this_test(test, &path.display().to_string()).start().unwrap();
+    holder.expect("live", LIMIT).unwrap();
+    holder
+}
+
+/// Both ways of opening to write are refused; the error names whatever `says`, and the file stays as it is.
+fn refused(path: &Path, says: &[&str]) {
+    let before = std::fs::read(path).unwrap();
+    for attempt in [File::append(path), File::create(path)] {
+        let error = attempt.expect_err("a second writer is refused");
+        assert!(matches!(error.kind(), ErrorKind::Locked { .. }), "{error}");
+        let text = error.to_string();
+        assert!(says.iter().all(|word| text.contains(word)), "{text} lacks one of {says:?}");
+        assert!(text.contains(&path.display().to_string()), "{text}");
+    }
+    assert!(std::fs::read(path).unwrap() == before, "a refusal leaves the file as it is");
+}
+
+#[test]
+fn a_second_writer_is_refused_and_told_by_whom() {
+    const TEST: &str = "a_second_writer_is_refused_and_told_by_whom";
+    if let Some(path) = process::role() {
+        return hold(&path);
+    }
+    let scratch = scratch();
+    let path = scratch.path().join("run.h5");
+    let mut holder = start_holder(TEST, &path);
+    let pid = format!("pid {}", holder.id());
+    refused(&path, &[&pid, &h5live_storage::host_name(), "ago"]);
+    // Readers are not.
+    let file = File::open(&path).unwrap();
+    assert_eq!(file.dataset("data").unwrap().shape(), [10]);
+    refused(&path, &[&pid]);
+    // Who is suspended holds the file all the same; who died does not.
+    holder.stop().unwrap();
+    refused(&path, &[&pid]);
+    holder.kill();
+    assert!(matches!(file.writer_state().unwrap(), WriterState::Died(_)));
+    let next = File::append(&path).unwrap();
+    KINDS[0].append(&next.dataset("data").unwrap(), 0, 1).unwrap();
+    // Before it is live, too, a file has one writer.
+    refused(&path, &[]);
+    next.close().unwrap();
+    File::append(&path).unwrap().close().unwrap();
+    let file = File::open(&path).unwrap();
+    KINDS[0].check(&file.dataset("data").unwrap(), 0, 0..11).unwrap();
+}
+
+/// `w` is not tried: h5py empties a file before it asks for the lock.
+#[test]
+fn h5py_cannot_write_to_a_live_file() {
+    const TEST: &str = "h5py_cannot_write_to_a_live_file";
+    if let Some(path) = process::role() {
+        return hold(&path);
+    }
+    let scratch = scratch();
+    for version in Libhdf5::ALL {
+        let path = scratch.path().join(format!("{version:?}.h5"));
+        let mut holder = start_holder(TEST, &path);
+        let python = H5py::start(version).unwrap();
+        for mode in ["r+", "a"] {
+            let code = "h5py.File(arguments[0], arguments[1])";
+            let refused = python.run(code, serde_json::json!([path, mode])).unwrap_err();
+            assert!(
+                matches!(&refused, Error::Python { kind, message, .. } if kind == "BlockingIOError" && message.contains("lock")),
+                "{refused}"
+            );
+        }
+        holder.say("append").unwrap();
+        holder.expect("appended", LIMIT).unwrap();
+        for mode in [Mode::Read, Mode::Swmr] {
+            let file = python.open(&path, mode).unwrap();
+            assert_eq!(file.shape("data").unwrap(), Some(vec![20]));
+            assert_eq!(file.verify("data", 0).unwrap(), None);
+        }
+        holder.kill();
+        // A writer that died holds nothing.
+        let file = python.open(&path, Mode::ReadWrite).unwrap();
+        assert_eq!(file.append("data", 0, 5, 1).unwrap(), 25);
+        refused(&path, &["another program"]);
+        file.close().unwrap();
+        File::append(&path).unwrap().close().unwrap();
+        assert_eq!(File::open(&path).unwrap().dataset("data").unwrap().shape(), [25]);
+    }
+}
+
+/// Readers, whoever they are and whatever becomes of them, are no reason to wait.
+#[test]
+fn readers_disturb_no_writer() {
+    let scratch = scratch();
+    for version in Libhdf5::ALL {
+        let path = scratch.path().join(format!("{version:?}.h5"));
+        let file = File::create(&path).unwrap();
+        KINDS[0].append(&KINDS[0].create(&file, "data").unwrap(), 0, 10).unwrap();
+        file.close().unwrap();
+        let readers: Vec<_> = [Mode::Read, Mode::Swmr].map(|mode| (H5py::start(version).unwrap(), mode)).into();
+        let mut open: Vec<_> = readers.iter().map(|(python, mode)| python.open(&path, *mode).unwrap()).collect();
+        // They were there first: the file is live as soon as it is opened for writing.
+        let writer = File::append(&path).unwrap();
+        assert!(matches!(writer.writer_state().unwrap(), WriterState::Live(_)));
+        let dataset = writer.dataset("data").unwrap();
+        let append = |rows| {
+            KINDS[0].append(&dataset, 0, rows).unwrap();
+            writer.publish().unwrap();
+        };
+        append(10);
+        assert_eq!(open[1].refresh("data").unwrap(), [20]);
+        assert_eq!(open[1].verify("data", 0).unwrap(), None);
+        let bytes = open[0].read_raw("data", Select::Rows(0..10)).unwrap();
+        assert_eq!(bytes.len(), 80);
+        // Suspended, and killed.
+        readers[1].0.stop().unwrap();
+        (0..500).for_each(|_| append(1));
+        readers[1].0.cont().unwrap();
+        assert_eq!(open[1].refresh("data").unwrap(), [520]);
+        assert_eq!(open[1].verify("data", 0).unwrap(), None);
+        readers[0].0.kill();
+        append(1);
+        assert_eq!(open[1].refresh("data").unwrap(), [521]);
+        open.clear();
+        drop(dataset);
+        writer.close().unwrap();
+    }
+}
+
+/// Strict mode is for those who want libhdf5's own refusals.
+#[test]
+fn a_strict_writer_lets_swmr_readers_in_alone() {
+    let scratch = scratch();
+    let path = scratch.path().join("run.h5");
+    let file = File::create(&path).unwrap();
+    let dataset = KINDS[0].create(&file, "data").unwrap();
+    let live = file.go_live_strict().unwrap();
+    KINDS[0].append(&dataset, 0, 10).unwrap();
+    live.publish().unwrap();
+    for version in Libhdf5::ALL {
+        let python = H5py::start(version).unwrap();
+        assert!(python.open(&path, Mode::Read).is_err(), "a plain reader is refused");
+        let reader = python.open(&path, Mode::Swmr).unwrap();
+        assert_eq!(reader.verify("data", 0).unwrap(), None);
+        assert_eq!(reader.shape("data").unwrap(), Some(vec![10]));
+    }
+    drop(dataset);
+    live.close().unwrap();
+    let python = H5py::start(Libhdf5::V2_0).unwrap();
+    assert_eq!(python.open(&path, Mode::Read).unwrap().shape("data").unwrap(), Some(vec![10]));
+}
+
+#[test]
+fn locking_can_be_turned_off() {
+    const TEST: &str = "locking_can_be_turned_off";
+    if let Some(path) = process::role() {
+        let file = File::append(&path).unwrap();
+        return process::say(&file.warning().unwrap_or_default());
+    }
+    let scratch = scratch();
+    let path = scratch.path().join("run.h5");
+    let file = File::create(&path).unwrap();
+    KINDS[0].create(&file, "data").unwrap();
+    file.close().unwrap();
+    // The parent's file is not live: all that keeps a second writer out is the lock.
+    let file = File::append(&path).unwrap();
+    for (value, warns) in [("FALSE", true), ("0", true)] {
+        let mut child =
+            Program::this_test(TEST, &path.display().to_string()).env("HDF5_USE_FILE_LOCKING", value).start().unwrap();
+        let warning = child.hear("its warning", LIMIT).unwrap();
+        assert_eq!(warning.contains("locking is turned off"), warns, "{warning:?}");
+        child.finish(LIMIT).unwrap();
+    }
+    let mut child =
+        Program::this_test(TEST, &path.display().to_string()).env("HDF5_USE_FILE_LOCKING", "TRUE").start().unwrap();
+    assert!(!child.wait(LIMIT).unwrap().success(), "with locks it is refused");
+    drop(file);
+}
