@@ -39,7 +39,9 @@ pub(crate) fn memory(contest: &Contest) -> Outcome {
 /// The other process.
 pub(crate) fn run_role(arguments: &[String]) -> ExitCode {
     let run = || -> Outcome {
-        let [job, filter, megabytes, path] = arguments else { return Err("job, filter, size and path are needed".into()) };
+        let [job, filter, megabytes, path] = arguments else {
+            return Err("job, filter, size and path are needed".into());
+        };
         let blocks: u64 = megabytes.parse()?;
         match job.as_str() {
             "write" => write(Path::new(path), filter == "gzip", blocks)?,

@@ -10,7 +10,8 @@ pub(crate) fn open_and_list(contest: &Contest) -> Outcome {
     for group in 0..31 {
         let group = file.create_group(&format!("group{group:02}"))?;
         for dataset in 0..100 {
-            let dataset = group.new_dataset::<f64>(&format!("dataset{dataset:02}")).shape([0, 4]).unlimited().create()?;
+            let dataset =
+                group.new_dataset::<f64>(&format!("dataset{dataset:02}")).shape([0, 4]).unlimited().create()?;
             dataset.set_attribute("number", 1i64)?;
         }
     }

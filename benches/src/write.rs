@@ -99,7 +99,9 @@ pub(crate) fn frames_gzip(contest: &Contest) -> Outcome {
         &Work::Bytes(COUNT * FRAME_BYTES),
         vec![
             Contestant::measured("h5live", || ours(&path, &frames, COUNT, true)),
-            Contestant::measured("h5py", || theirs(&other, COUNT, ", compression='gzip', compression_opts=4, shuffle=True")),
+            Contestant::measured("h5py", || {
+                theirs(&other, COUNT, ", compression='gzip', compression_opts=4, shuffle=True")
+            }),
         ],
     )
 }

@@ -188,7 +188,10 @@ file.close()
             // Between extent and commit record, libhdf5 sees one publication more than followers are told of.
             for ((rows, before), kind) in read_own(&kinds, &path).into_iter().zip(before).zip(&kinds) {
                 let wanted = before + 7 * kind.step;
-                assert!([wanted, wanted + kind.step].contains(&rows), "file {number}, round {round}: {rows}, not {wanted}");
+                assert!(
+                    [wanted, wanted + kind.step].contains(&rows),
+                    "file {number}, round {round}: {rows}, not {wanted}"
+                );
             }
         }
     }

@@ -48,8 +48,8 @@ pub use host::host_name;
 pub use lease::{Lease, LeaseError};
 pub use lock::{Lock, LockError, LockMode, Locking};
 pub use memory::Memory;
-pub use wake::{Wake, Woken};
 pub use metered::{Counts, Metered};
+pub use wake::{Wake, Woken};
 
 /// Bytes that can be read by position, from any thread.
 pub trait ReadAt: Send + Sync {

@@ -1,6 +1,6 @@
 //! A file opened for writing: its locks, its writer, and the datasets that are being written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(crate) struct Session {
     pub(crate) heap: HeapWriter,
     datasets: HashMap<Addr, WrittenDataset>,
     /// Datasets changed since the last publication.
-    dirty: Vec<Addr>,
+    dirty: BTreeSet<Addr>,
     root: Addr,
     warning: Option<String>,
     /// Whether there may be datasets that another library made.
@@ -140,7 +140,7 @@ impl Session {
             writer,
             heap,
             datasets: HashMap::new(),
-            dirty: Vec::new(),
+            dirty: BTreeSet::new(),
             root,
             warning: None,
             made_elsewhere: true,
@@ -156,9 +156,7 @@ impl Session {
     /// The dataset whose object header is at `at`, about to be changed, with what it needs to change.
     pub(crate) fn changing(&mut self, at: Addr) -> Result<(&mut WrittenDataset, &mut Writer)> {
         self.open_dataset(at, false)?;
-        if !self.dirty.contains(&at) {
-            self.dirty.push(at);
-        }
+        self.dirty.insert(at);
         let Self { datasets, writer, .. } = self;
         match datasets.get_mut(&at) {
             Some(dataset) => Ok((dataset, writer)),
@@ -184,7 +182,7 @@ impl Session {
     pub(crate) fn publish(&mut self, barrier: Barrier) -> Result<()> {
         self.settle(Seal::Complete)?;
         self.writer.publish(barrier)?;
-        for at in self.dirty.drain(..) {
+        for at in std::mem::take(&mut self.dirty) {
             if let Some(dataset) = self.datasets.get_mut(&at) {
                 dataset.published();
             }
@@ -253,7 +251,6 @@ impl Session {
             self.publish(barrier)?;
         }
         self.dirty = self.datasets.keys().copied().collect();
-        self.dirty.sort_unstable();
         self.settle(Seal::All)?;
         self.writer.close(barrier)?;
         self.closed = true;
