@@ -85,7 +85,9 @@ fn points(ranges: &[Range<u64>]) -> Vec<Vec<u64>> {
 
 /// The datasets of a file, every index and what else there is; and how h5py is told to make them.
 fn datasets() -> (Vec<Model>, Json) {
-    let shapes: [(&str, &[u64], &[Option<u64>], &[u64]); 9] = [
+    /// Kind, extent, maximum, chunks.
+    type Shape = (&'static str, &'static [u64], &'static [Option<u64>], &'static [u64]);
+    let shapes: [Shape; 9] = [
         ("extensible", &[10, 5], &[None, Some(5)], &[4, 3]),
         ("columns", &[5, 10], &[Some(5), None], &[3, 4]),
         ("long", &[130], &[None], &[2]),
