@@ -21,6 +21,8 @@ pub(crate) enum Placement {
 const LEAST_LEAD: u64 = 1 << 20;
 /// The largest: a reader that opened the file sees what is written until this much more has been.
 const MOST_LEAD: u64 = 64 << 30;
+/// From so many bytes on, a block starts on a page: the kernel copies whole pages faster.
+const LARGE: u64 = 64 << 10;
 /// Gaps in front of page boundaries that are kept for small blocks.
 const GAPS_KEPT: usize = 32;
 
@@ -91,6 +93,11 @@ impl Space {
     }
 
     fn take_anywhere(&mut self, len: u64) -> u64 {
+        if len >= LARGE {
+            let boundary = (self.base + self.used).next_multiple_of(PAGE) - self.base;
+            self.keep_gap(Run { start: self.used, end: boundary });
+            self.used = boundary;
+        }
         let start = self.used;
         self.used += len;
         start
