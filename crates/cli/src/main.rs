@@ -17,6 +17,7 @@ mod output;
 mod place;
 mod record;
 mod render;
+mod repack;
 mod rows;
 mod selection;
 mod tail;
@@ -45,6 +46,7 @@ enum Command {
     Tail(tail::Tail),
     Watch(watch::Watch),
     Record(record::Record),
+    Repack(repack::Repack),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(name = "demo-writer", hide = true)]
@@ -63,6 +65,7 @@ impl Command {
             Self::Tail(tail) => tail.run(),
             Self::Watch(watch) => watch.run(),
             Self::Record(record) => record.run(),
+            Self::Repack(repack) => repack.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
             Self::DemoWriter(writer) => writer.run(),

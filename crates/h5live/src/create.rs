@@ -12,7 +12,7 @@ use h5live_format::{Addr, Widths};
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
 use crate::chunk::index::adopt::allocate_filled;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, FilterInfo};
 use crate::element::{Element, NoHeap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::Group;
@@ -184,6 +184,18 @@ impl DatasetBuilder {
             filter.name = (id == FilterId::LZF).then(|| "lzf".into());
         }
         this
+    }
+
+    /// Adds the filters of another dataset of that type and chunk shape, as [`Dataset::filters`] tells them. Chunks can then
+    /// be copied as they are stored, whether or not their filters are known here.
+    pub fn filters(mut self, filters: &[FilterInfo]) -> Self {
+        self.filters.extend(filters.iter().map(|info| {
+            let mut filter = Filter::new(h5live_format::message::FilterId(info.id), &info.values);
+            filter.optional = info.optional;
+            filter.name = info.name.as_deref().map(Into::into);
+            filter
+        }));
+        self
     }
 
     /// What elements read as that nobody wrote.

@@ -233,6 +233,12 @@ impl Dataset {
         }
     }
 
+    /// Whether chunks that reach over the extent are stored without the filters, whatever their filter mask says.
+    #[must_use]
+    pub fn has_plain_edge_chunks(&self) -> bool {
+        matches!(&self.shared.view().storage, Storage::Chunked { layout, .. } if layout.plain_edge_chunks)
+    }
+
     /// The filters of its chunks, in the order of writing.
     #[must_use]
     pub fn filters(&self) -> Vec<FilterInfo> {
@@ -281,6 +287,15 @@ impl Dataset {
         let zeros = vec![0; meta.element_size];
         let bytes = meta.fill_bytes().unwrap_or(&zeros);
         Value::decode(bytes, &meta.datatype, &FileHeap(&self.file.inner)).map(Some).map_err(|error| self.locate(error))
+    }
+
+    /// The fill value as the bytes of one element, where one was given; for [`DatasetBuilder::fill_bytes`] of a dataset of
+    /// the same type. Bytes of variable-length types mean something in this file only.
+    ///
+    /// [`DatasetBuilder::fill_bytes`]: crate::DatasetBuilder::fill_bytes
+    #[must_use]
+    pub fn fill_bytes(&self) -> Option<&[u8]> {
+        self.shared.meta.fill_bytes()
     }
 
     /// How the fill value was given: `None` when it is undefined, `Some(false)` for the default of zeros.

@@ -150,6 +150,21 @@ impl Group {
         self.create_link(path, LinkTarget::External { file: file.into(), path: target.into() })
     }
 
+    /// Creates a link of a class that a program registers with libhdf5, 65 to 255 (not 64, which are external links): it leads
+    /// wherever that program takes `data`.
+    ///
+    /// # Errors
+    /// The file is open for reading, the name is taken, the class is none of these, or the data have 64 KiB or more.
+    pub fn link_user_defined(&self, path: &str, class: u8, data: &[u8]) -> Result<()> {
+        /// The first class that programs may register.
+        const FIRST_CLASS: u8 = 65;
+        if class < FIRST_CLASS || data.len() > usize::from(u16::MAX) {
+            let what = format!("a link of class {class} with a value of {} bytes", data.len());
+            return Err(self.file.inner.locate(Error::unsupported(what)));
+        }
+        self.create_link(path, LinkTarget::UserDefined { class, data: data.to_vec() })
+    }
+
     /// Removes a link. The object it leads to goes with the last one; its space is reclaimed when the file is rewritten.
     ///
     /// # Errors
