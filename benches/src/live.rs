@@ -58,6 +58,32 @@ pub(crate) fn append_row(contest: &Contest) -> Outcome {
     )
 }
 
+/// Looking whether a dataset has grown, by the number of its chunks: the cost is the same.
+pub(crate) fn refresh_by_chunks(contest: &Contest) -> Outcome {
+    let mut files = Vec::new();
+    let mut followed = Vec::new();
+    for chunks in [10, 1_000, 1_000_000] {
+        let path = contest.path(&format!("refresh-{chunks}.h5"));
+        let file = h5live::File::create(&path)?;
+        let rows = file.new_dataset::<u8>("data").shape([0]).unlimited().chunks([1]).create()?;
+        let live = file.go_live()?;
+        rows.append(&vec![1; chunks])?;
+        live.publish()?;
+        files.push(live);
+        followed.push(h5live::File::follow(&path)?.dataset("data")?);
+    }
+    let contestants = ["10 chunks", "1,000 chunks", "1,000,000 chunks"].into_iter().zip(&followed);
+    let contestants = contestants.map(|(name, dataset)| {
+        Contestant::new(name, || {
+            for _ in 0..ROWS {
+                dataset.refresh()?;
+            }
+            Ok(())
+        })
+    });
+    contest.hold(5, &Work::Operations(ROWS), contestants.collect())
+}
+
 /// Looking whether a dataset has grown.
 pub(crate) fn refresh(contest: &Contest) -> Outcome {
     let path = contest.path("refresh.h5");

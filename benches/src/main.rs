@@ -22,6 +22,7 @@ type Benchmark = (&'static str, fn(&Contest) -> contest::Outcome);
 const BENCHMARKS: &[Benchmark] = &[
     ("append-row", live::append_row),
     ("refresh", live::refresh),
+    ("refresh-by-chunks", live::refresh_by_chunks),
     ("write-frames", write::frames),
     ("write-frames-gzip", write::frames_gzip),
     ("read-contiguous", read::contiguous),
