@@ -195,12 +195,11 @@ impl Dataset {
             let mut session = self.file().session()?;
             let first = session.dataset(self.addr()).is_none();
             let done = act(&mut session)?;
-            match session.dataset(self.addr()) {
-                // It may have been given another form, in which it can change while readers look.
-                Some(_) if first => self.shared.look_again(&self.file().inner)?,
-                Some(_) | None => {}
-            }
             if let Some(dataset) = session.dataset(self.addr()) {
+                if first {
+                    // It may have been given another form, in which it can change while readers look.
+                    self.shared.look_again(&self.file().inner)?;
+                }
                 self.shared.written(dataset.dims());
             }
             Ok(done)
