@@ -1,20 +1,26 @@
 //! Deflate: zlib streams (RFC 1950).
 
+mod plan;
+
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use zlib_rs::adler32::adler32;
+use zlib_rs::{
+    Deflate as Encoder, DeflateConfig, DeflateError, DeflateFlush, Inflate, InflateError, InflateFlush, Method, Status,
+    Strategy,
+};
 
+use self::plan::Way;
 use crate::{Encoded, Filter, Problem};
 
 /// What zlib-rs is asked for in place of each of zlib's levels, which are those the file speaks of. Its scale is another one: at
 /// the same number it takes more time and compresses further (but for level 1, where it compresses far less). These come within
 /// some per cent of zlib's sizes, mostly below.
-const EFFORT: [u32; 10] = [0, 2, 2, 3, 3, 4, 5, 6, 8, 9];
+const EFFORT: [i32; 10] = [0, 2, 2, 3, 3, 4, 5, 6, 8, 9];
 
-fn effort(level: u32) -> Compression {
-    let effort = usize::try_from(level).ok().and_then(|level| EFFORT.get(level));
-    Compression::new(effort.copied().unwrap_or(level))
-}
+/// The levels at which time counts. Above, the smallest result was asked for, whatever it takes; at 0 nothing is compressed.
+const PLANNED: RangeInclusive<u32> = 1..=6;
 
 /// zlib's deflate. Client values: the level, 0 to 9, needed for writing only.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +34,8 @@ impl Filter for Deflate {
     fn decode(&self, _: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
         INFLATE.with_borrow_mut(|inflate| {
             inflate.reset(true);
-            let status = inflate
-                .decompress(input, output, FlushDecompress::Finish)
-                .map_err(|error| Problem::malformed(format!("not a sound zlib stream: {}", reason(error.message()))))?;
+            let status =
+                inflate.decompress(input, output, InflateFlush::Finish).map_err(|error| not_sound(inflate, error))?;
             // The stream cannot be longer than the output, whose length is a usize.
             let written = inflate.total_out() as usize;
             match status {
@@ -43,46 +48,102 @@ impl Filter for Deflate {
         })
     }
 
+    /// Writes one zlib stream, of which each part is made in the [`Way`] that suits it.
+    ///
+    /// It is written also where nothing is gained, as zlib's own users do: libhdf5 loses a chunk that was stored without deflate
+    /// when it deflates it to the same length, because it then keeps the old filter mask.
     fn encode(&self, values: &[u32], input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Problem> {
         let level = match values {
             [level @ 0..=9, ..] => *level,
             [level, ..] => return Err(Problem::values(format!("deflate level {level}, but levels are 0 to 9"))),
             [] => return Err(Problem::values("deflate needs a level")),
         };
-        DEFLATE.with_borrow_mut(|cached| {
-            let deflate = match cached {
-                Some((cached_level, deflate)) if *cached_level == level => {
-                    deflate.reset();
-                    deflate
-                }
-                _ => &mut cached.insert((level, Compress::new(effort(level), true))).1,
-            };
-            // Room for incompressible data in one go: stored blocks add some bytes each.
-            output.reserve(input.len() + input.len() / 256 + 64);
-            loop {
-                let read = deflate.total_in() as usize;
-                let status = deflate
-                    .compress_vec(&input[read..], output, FlushCompress::Finish)
-                    .map_err(|error| Problem::malformed(format!("zlib failed: {error}")))?;
-                match status {
-                    // Also where nothing was gained, as zlib's own users do: libhdf5 loses a chunk that was stored without
-                    // deflate when it deflates it to the same length, because it then keeps the old filter mask.
-                    Status::StreamEnd => return Ok(Encoded::Done),
-                    Status::Ok | Status::BufError => output.reserve(4096),
-                }
+        output.extend_from_slice(&header(level));
+        DEFLATE.with_borrow_mut(|encoders| {
+            let parts = if PLANNED.contains(&level) { plan::parts(input) } else { vec![(Way::Matches, input)] };
+            let last = parts.len() - 1;
+            for (number, (way, part)) in parts.into_iter().enumerate() {
+                let flush = if number == last { DeflateFlush::Finish } else { DeflateFlush::SyncFlush };
+                append(encoders.get(way, level), part, flush, output)
+                    .map_err(|error| Problem::malformed(format!("zlib failed: {}", error.as_str())))?;
             }
-        })
+            Ok::<_, Problem>(())
+        })?;
+        output.extend_from_slice(&adler32(1, input).to_be_bytes());
+        Ok(Encoded::Done)
     }
 }
 
-// The state of a stream is tens of kilobytes; each thread keeps one of each.
-thread_local! {
-    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
-    static DEFLATE: RefCell<Option<(u32, Compress)>> = const { RefCell::new(None) };
+/// The two bytes that begin a zlib stream: deflate with a window of 32 KiB, and a hint of the level (RFC 1950, section 2.2).
+fn header(level: u32) -> [u8; 2] {
+    match level {
+        0 | 1 => [0x78, 0x01],
+        2..=5 => [0x78, 0x5e],
+        6 => [0x78, 0x9c],
+        _ => [0x78, 0xda],
+    }
 }
 
-fn reason(message: Option<&str>) -> &str {
-    message.unwrap_or("invalid data")
+/// Appends `part`, as a deflate stream of its own that ends as `flush` says, to `output`.
+fn append(encoder: &mut Encoder, part: &[u8], flush: DeflateFlush, output: &mut Vec<u8>) -> Result<(), DeflateError> {
+    encoder.reset();
+    // Room for incompressible data in one go: stored blocks add some bytes each.
+    output.reserve(part.len() + part.len() / 256 + 64);
+    loop {
+        let (read, begin) = (encoder.total_in() as usize, output.len());
+        let written = encoder.total_out();
+        output.resize(output.capacity(), 0);
+        let status = encoder.compress(&part[read..], &mut output[begin..], flush)?;
+        let free = output.len() - begin - (encoder.total_out() - written) as usize;
+        output.truncate(output.len() - free);
+        // A flush is over once room is left that was not needed.
+        if status == Status::StreamEnd || (free > 0 && flush != DeflateFlush::Finish) {
+            return Ok(());
+        }
+        output.reserve(4096);
+    }
+}
+
+/// The encoders of a thread: their state is hundreds of kilobytes.
+#[derive(Default)]
+struct Encoders {
+    matches: Option<(u32, Encoder)>,
+    symbols: Option<Encoder>,
+}
+
+impl Encoders {
+    fn get(&mut self, way: Way, level: u32) -> &mut Encoder {
+        match way {
+            Way::Symbols => self.symbols.get_or_insert_with(|| encoder(1, Strategy::HuffmanOnly)),
+            Way::Matches => {
+                if self.matches.as_ref().is_some_and(|(cached, _)| *cached != level) {
+                    self.matches = None;
+                }
+                &mut self.matches.get_or_insert_with(|| (level, encoder(EFFORT[level as usize], Strategy::Default))).1
+            }
+        }
+    }
+}
+
+/// An encoder of bare deflate streams: their zlib header and checksum are those of the whole.
+fn encoder(level: i32, strategy: Strategy) -> Encoder {
+    Encoder::new_with_config(DeflateConfig {
+        level,
+        method: Method::Deflated,
+        window_bits: -15,
+        mem_level: 8,
+        strategy,
+    })
+}
+
+thread_local! {
+    static INFLATE: RefCell<Inflate> = RefCell::new(Inflate::new(true, 15));
+    static DEFLATE: RefCell<Encoders> = RefCell::default();
+}
+
+fn not_sound(inflate: &Inflate, error: InflateError) -> Problem {
+    let reason = inflate.error_message().unwrap_or(error.as_str());
+    Problem::malformed(format!("not a sound zlib stream: {reason}"))
 }
 
 #[cfg(test)]
