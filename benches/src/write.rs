@@ -72,7 +72,7 @@ pub(crate) fn frames(contest: &Contest) -> Outcome {
     let bytes: Vec<Vec<u8>> = frames.iter().map(|frame| frame.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let (path, other, bare) = (contest.path("frames.h5"), contest.path("frames-h5py.h5"), contest.path("frames.raw"));
     contest.hold(
-        3,
+        9,
         &Work::Bytes(COUNT * FRAME_BYTES),
         vec![
             Contestant::measured("h5live", || ours(&path, &frames, COUNT, false)),
