@@ -71,7 +71,7 @@ fn members(group: &Group, open: bool) -> Result<Vec<Entry>, Failure> {
     let links = group.links()?.into_iter().zip(group.members()?);
     let entry = |(link, member): (h5live::Link, h5live::Member)| {
         let is_object = matches!(member.kind, MemberKind::Group | MemberKind::Dataset | MemberKind::Datatype);
-        let object = if open && is_object { Some(group.get(&member.name)?) } else { None };
+        let object = if open && is_object { Some(group.get_raw(member.raw_name.as_bytes())?) } else { None };
         Ok(Entry { name: member.name, kind: member.kind, object, target: describe::target(&link.target) })
     };
     links.map(entry).collect()

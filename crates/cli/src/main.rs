@@ -3,6 +3,7 @@
 //! One file per subcommand. Data go to standard output and everything else to standard error; how it ended is the exit
 //! code ([`failure::Exit`]). Only the library's public interface is used: whatever this program does, any program can.
 
+mod canonical;
 mod completions;
 mod demo;
 mod describe;
@@ -43,6 +44,7 @@ enum Command {
     Ls(ls::Ls),
     Info(info::Info),
     Dump(dump::Dump),
+    Describe(canonical::Describe),
     Tail(tail::Tail),
     Watch(watch::Watch),
     Record(record::Record),
@@ -62,6 +64,7 @@ impl Command {
             Self::Ls(ls) => ls.run(),
             Self::Info(info) => info.run(),
             Self::Dump(dump) => dump.run(),
+            Self::Describe(describe) => describe.run(),
             Self::Tail(tail) => tail.run(),
             Self::Watch(watch) => watch.run(),
             Self::Record(record) => record.run(),

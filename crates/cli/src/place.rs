@@ -45,8 +45,7 @@ impl Place {
 
     /// Opens the file for reading. One that is not whole is refused.
     pub(crate) fn open(&self) -> Result<File, Failure> {
-        check_file(&self.file)?;
-        Ok(File::open(&self.file)?)
+        open_file(&self.file)
     }
 
     /// Opens the file for reading while it is being written, in whatever state it is.
@@ -80,6 +79,12 @@ impl Place {
             }
         }
     }
+}
+
+/// Opens a file for reading. One that is not whole is refused.
+pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
+    check_file(path)?;
+    Ok(File::open(path)?)
 }
 
 /// Explains what the system would only refuse.
@@ -128,7 +133,7 @@ pub(crate) fn walk(
         };
         let path = format!("{}/{}", group.path().trim_end_matches('/'), member.name);
         let is_object = matches!(member.kind, MemberKind::Group | MemberKind::Dataset | MemberKind::Datatype);
-        let object = if is_object { Some(group.get(&member.name)?) } else { None };
+        let object = if is_object { Some(group.get_raw(member.raw_name.as_bytes())?) } else { None };
         let is_new = object.as_ref().is_none_or(|object| seen.insert(object.address()));
         visit(&path, member.kind, object.clone())?;
         if let (Some(Object::Group(inner)), true) = (object, is_new) {

@@ -1,6 +1,6 @@
 //! Attributes: small named values of groups, datasets and committed datatypes.
 
-use h5live_format::message::{Dataspace, Datatype};
+use h5live_format::message::{Dataspace, Datatype, Name};
 
 use crate::element::{Element, decode_all};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,6 +28,12 @@ impl Attribute {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its name as the file has it: there are names that are not UTF-8.
+    #[must_use]
+    pub fn raw_name(&self) -> &Name {
+        &self.stored.name
     }
 
     /// Its type in the file.

@@ -49,6 +49,8 @@ pub enum Object {
 pub struct Link {
     /// Its name. Files exist with names that are not UTF-8; those show with replacement characters.
     pub name: String,
+    /// Its name as the file has it, for [`Group::get_raw`].
+    pub raw_name: Name,
     /// Its number in the order of creation, where the group keeps that.
     pub creation_order: Option<u64>,
     /// Where it leads.
@@ -81,8 +83,10 @@ pub enum Target {
 /// One entry of a group, with the kind of what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its name.
+    /// Its name, as [`Link::name`].
     pub name: String,
+    /// Its name as the file has it, for [`Group::get_raw`].
+    pub raw_name: Name,
     /// What it is.
     pub kind: MemberKind,
 }
@@ -180,7 +184,8 @@ impl Group {
             Target::External { .. } => MemberKind::ExternalLink,
             Target::UserDefined { .. } => MemberKind::UserDefinedLink,
         };
-        Ok(self.links()?.into_iter().map(|link| Member { kind: kind(&link.target), name: link.name }).collect())
+        let member = |link: Link| Member { kind: kind(&link.target), name: link.name, raw_name: link.raw_name };
+        Ok(self.links()?.into_iter().map(member).collect())
     }
 
     /// The link called `name`, not followed; `name` is one name and no path.
@@ -202,7 +207,16 @@ impl Group {
     /// # Errors
     /// There is no such object, links lead in a circle, or something on the way is damaged.
     pub fn get(&self, path: &str) -> Result<Object> {
-        let place = self.find(path).map_err(|error| self.file.inner.locate(error.at_object(&self.join(path))))?;
+        self.get_raw(path.as_bytes())
+    }
+
+    /// As [`Group::get`], by names that need not be UTF-8.
+    ///
+    /// # Errors
+    /// As [`Group::get`].
+    pub fn get_raw(&self, path: &[u8]) -> Result<Object> {
+        let shown = || self.join(&String::from_utf8_lossy(path));
+        let place = self.find(path).map_err(|error| self.file.inner.locate(error.at_object(&shown())))?;
         Object::open(place.file, place.addr, place.path)
     }
 
@@ -244,7 +258,7 @@ impl Group {
     /// # Errors
     /// Something on the way is damaged.
     pub fn contains(&self, path: &str) -> Result<bool> {
-        match self.find(path) {
+        match self.find(path.as_bytes()) {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound { .. } | ErrorKind::WrongKind { .. }) => Ok(false),
             Err(error) => Err(self.file.inner.locate(error.at_object(&self.join(path)))),
@@ -256,10 +270,10 @@ impl Group {
         join(&self.path, path)
     }
 
-    fn find(&self, path: &str) -> Result<Place> {
+    fn find(&self, path: &[u8]) -> Result<Place> {
         let start = Place { file: self.file.clone(), addr: self.addr, path: self.path.clone() };
         let mut links = 0;
-        follow(start, path.as_bytes(), &mut links)
+        follow(start, path, &mut links)
     }
 }
 
@@ -365,7 +379,7 @@ impl From<message::Link> for Link {
             LinkTarget::External { file, path } => Target::External { file: text(&file), path: text(&path) },
             LinkTarget::UserDefined { class, data } => Target::UserDefined { class, data },
         };
-        Self { name: text(&link.name), creation_order: link.creation_order, target }
+        Self { name: text(&link.name), raw_name: link.name, creation_order: link.creation_order, target }
     }
 }
 

@@ -52,6 +52,7 @@ pub use group::{CommittedDatatype, Group, Link, Member, MemberKind, Object, Targ
 pub use h5live_filter::FilterId;
 pub use h5live_format::message::datatype;
 pub use h5live_format::message::{CharacterSet, Datatype, FillTime, Name, StringPadding};
+pub use h5live_format::selection as region;
 pub use half::f16;
 pub use lifecycle::{FileBuilder, Live};
 pub use live::{WriterIdentity, WriterState};

@@ -1,0 +1,108 @@
+//! `h5live describe`: all that a file holds, in a form that another reader of HDF5 can be held against.
+//!
+//! One JSON object: `objects` maps each path to what is there. Values are digests: SHA-256 over numbers in little-endian
+//! order, over a JSON list of anything else. What cannot be read is `{"error": TEXT}` in its place.
+
+mod digest;
+mod json;
+mod object;
+mod types;
+mod walk;
+
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use h5live::File;
+use sha2::{Digest, Sha256};
+
+use self::json::{Fields, list};
+use self::walk::Walk;
+use crate::failure::Failure;
+use crate::output;
+use crate::place;
+
+/// Describe all of a file for comparison with other readers: structure, types and digests of values
+#[derive(Debug, clap::Args)]
+pub(crate) struct Describe {
+    /// The file
+    file: PathBuf,
+}
+
+impl Describe {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let mut out = output::stdout();
+        let mut fields = Fields::new();
+        fields.put_text("file", self.file.as_os_str().as_encoded_bytes());
+        if self.file.is_file() {
+            let (size, digest) =
+                whole_file(&self.file).map_err(|error| Failure::Other(format!("{}: {error}", self.file.display())))?;
+            fields.put("size", size);
+            fields.put_text("sha256", digest.as_bytes());
+        }
+        let opened = place::open_file(&self.file);
+        let opened = match opened {
+            Ok(file) => {
+                fields.put_text("open", b"ok");
+                Some(file)
+            }
+            Err(error) => {
+                fields.put("open", failed(&error));
+                let followed = File::follow(&self.file).ok().filter(can_be_followed);
+                if followed.is_some() {
+                    fields.put_text("open_swmr", b"ok");
+                }
+                followed
+            }
+        };
+        if let Some(file) = opened {
+            fields.put("userblock", file.userblock_size());
+            let walk = Walk::new(&file);
+            if walk.is_truncated {
+                fields.put("truncated", true);
+            }
+            fields.put("objects", walk.describe(&file));
+        }
+        writeln!(out, "{}", fields.done())?;
+        Ok(out.flush()?)
+    }
+}
+
+/// Whether libhdf5 lets readers open the file that allow for a writer: by its superblock, one may be at work, or none.
+fn can_be_followed(file: &File) -> bool {
+    file.superblock_version() >= 3 && matches!(file.consistency_flags() & 0x05, 0x00 | 0x05)
+}
+
+/// An error in the place of a value.
+fn failed(error: &impl Display) -> String {
+    let mut fields = Fields::new();
+    fields.put_text("error", error.to_string().as_bytes());
+    fields.done()
+}
+
+/// Numbers, with `null` for those that are not.
+fn nullable(numbers: &[Option<u64>]) -> String {
+    list(numbers.iter().map(|number| number.map_or_else(|| "null".to_owned(), |number| number.to_string())))
+}
+
+/// Bytes of a file, and their digest.
+fn whole_file(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = BufReader::with_capacity(1 << 20, fs::File::open(path)?);
+    let (mut sha, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((size, digest::hex(&sha.finalize()))),
+            read => {
+                size += read as u64;
+                sha.update(&buffer[..read]);
+            }
+        }
+    }
+}
+
+/// The path of a group's member.
+fn path_of(parent: &[u8], name: &[u8]) -> Vec<u8> {
+    let parent = parent.strip_suffix(b"/").unwrap_or(parent);
+    [parent, b"/", name].concat()
+}
