@@ -35,7 +35,7 @@ pub mod object_header;
 pub mod selection;
 pub mod superblock;
 
-pub use checksum::lookup3;
+pub use checksum::{lookup3, lookup3_filler};
 pub use cursor::{Cursor, Put};
 pub use encoding::{Addr, Widths};
 pub use error::{Malformed, Result, Why};

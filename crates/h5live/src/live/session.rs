@@ -22,6 +22,7 @@ use super::writer::Writer;
 use crate::chunk::store::Seal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::find_superblock;
+use crate::object::first_chunk::{self, Emptied};
 use crate::object::global_heap_edit::HeapWriter;
 use crate::object::header::ObjectHeader;
 use crate::object::link_edit::{self, GroupSettings};
@@ -265,29 +266,53 @@ impl Session {
 }
 
 impl Session {
-    /// Gives every dataset the form in which it can grow, or be overwritten, while readers look.
+    /// Gives every object the form in which it can change while readers look: its header, and, if it is a dataset that can grow or
+    /// be overwritten, its index and layout.
     fn make_ready(&mut self) -> Result<()> {
+        let objects = self.objects()?;
         let source = self.writer.source();
-        let mut seen = HashSet::from([self.root]);
-        let mut waiting = vec![self.root];
-        while let Some(at) = waiting.pop() {
+        let mut emptied = false;
+        for at in &objects {
+            let header = ObjectHeader::read(&source, *at)?;
+            emptied |= first_chunk::empty(&mut self.writer, &header)? != Emptied::NotNeeded;
+        }
+        if emptied {
+            // Whatever else the headers need is then a change of blocks that lie within a page. What was in the file before this session
+            // may be all there is of it: so the blocks are on the medium before the headers name them.
+            self.writer.publish(Barrier::Durable)?;
+        }
+        for at in objects {
             let header = ObjectHeader::read(&source, at)?;
             if can_grow(&source, &header)? {
                 self.open_dataset(at, false)?;
             } else if header.find(MessageType::DATA_LAYOUT).is_some() {
                 secure_layout(&mut self.writer, &header)?;
-            } else if LinkStorage::of(&source, &header)?.is_some() {
+            }
+        }
+        Ok(())
+    }
+
+    /// Every object of the file.
+    fn objects(&self) -> Result<Vec<Addr>> {
+        let source = self.writer.source();
+        let mut seen = HashSet::from([self.root]);
+        let mut objects = vec![self.root];
+        let mut next = 0;
+        while let Some(at) = objects.get(next).copied() {
+            next += 1;
+            let header = ObjectHeader::read(&source, at)?;
+            if LinkStorage::of(&source, &header)?.is_some() {
                 links::each(&source, &Registry::default(), &header, |link| {
                     if let LinkTarget::Hard(target) = link.target
                         && seen.insert(target)
                     {
-                        waiting.push(target);
+                        objects.push(target);
                     }
                     Ok(())
                 })?;
             }
         }
-        Ok(())
+        Ok(objects)
     }
 }
 

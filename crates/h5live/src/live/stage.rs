@@ -48,8 +48,10 @@ struct Blocks {
 
 struct Block {
     image: Vec<u8>,
-    /// First byte that differs from the file; all after it is written, through the checksum.
+    /// First byte that differs from the file.
     from: usize,
+    /// End of what is written: past the checksum, or, where that stays what it is, past what else changes.
+    to: usize,
     layer: Layer,
     /// The same block once more, for the sweep that follows: what others of this publication rely on stays in `image`.
     swept: Option<Swept>,
@@ -63,7 +65,8 @@ struct Swept {
 
 impl Block {
     fn new(image: Vec<u8>, from: usize, layer: Layer) -> Self {
-        Self { image, from, layer, swept: None }
+        let to = image.len();
+        Self { image, from, to, layer, swept: None }
     }
 
     /// The block as it will be after the publication.
@@ -75,7 +78,7 @@ impl Block {
     fn part(&self, layer: Layer) -> Option<(usize, &[u8])> {
         match &self.swept {
             Some(swept) if layer == Layer::Sweep => Some((swept.from, &swept.image[swept.from..])),
-            _ if layer == self.layer => Some((self.from, &self.image[self.from..])),
+            _ if layer == self.layer => Some((self.from, &self.image[self.from..self.to])),
             _ => None,
         }
     }
@@ -101,6 +104,7 @@ impl Block {
         debug_assert!(self.swept.is_none(), "a change on top of a sweep: `Stage::is_swept` was not asked");
         let first = reseal(&mut self.image[range.clone()], change)?;
         self.from = self.from.min(range.start + first);
+        self.to = self.image.len();
         if self.layer != Layer::Fresh {
             self.layer = self.layer.max(layer);
         }
@@ -213,6 +217,24 @@ impl Stage {
             }
             None => blocks.remember(addr.0, image),
         }
+        Ok(())
+    }
+
+    /// Replaces the start of the block of `len` bytes at `addr`, which nothing has changed in this publication. Its checksum must hold
+    /// as it is: so nothing but `start` is written.
+    pub(crate) fn replace_start(&self, kind: LiveBlock, addr: Addr, len: usize, start: &[u8]) -> Result<()> {
+        let mut image = vec![0; len];
+        self.storage
+            .read_exact_at(&mut image, self.base + addr.0)
+            .map_err(|source| Error::io("read a block to change it", source))?;
+        image[..start.len()].copy_from_slice(start);
+        verify(kind, addr, &image)?;
+        self.require_one_page(kind, addr.0, start.len())?;
+        let mut blocks = self.write_blocks();
+        blocks.known.remove(&addr.0);
+        debug_assert!(blocks.containing(addr.0, len).is_none(), "a block that keeps its checksum is changed once");
+        let to = start.len();
+        blocks.by_addr.insert(addr.0, Block { to, ..Block::new(image, 0, kind.layer()) });
         Ok(())
     }
 

@@ -235,6 +235,11 @@ impl Writer {
         self.stage.edit(kind, addr, len, change)
     }
 
+    /// Replaces the start of a live block whose checksum stays what it is; see [`Stage::replace_start`].
+    pub(crate) fn replace_start(&self, kind: LiveBlock, addr: Addr, len: usize, start: &[u8]) -> Result<()> {
+        self.stage.replace_start(kind, addr, len, start)
+    }
+
     /// Notes that links, attributes or objects changed: followers read structure again after the next commit.
     pub(crate) fn structure_changed(&mut self) {
         self.structure_changed = true;

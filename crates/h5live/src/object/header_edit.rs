@@ -14,6 +14,7 @@ use h5live_format::object_header::{
 };
 use h5live_format::{Addr, Put, Widths};
 
+use super::first_chunk;
 use super::header::ObjectHeader;
 use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
@@ -105,7 +106,7 @@ impl HeaderBuilder {
 }
 
 /// Messages by the continuation blocks they go to: as many in each as a page holds, larger ones alone.
-fn packed(settings: &HeaderSettings, messages: Vec<HeaderMessage>) -> Vec<Vec<HeaderMessage>> {
+pub(crate) fn packed(settings: &HeaderSettings, messages: Vec<HeaderMessage>) -> Vec<Vec<HeaderMessage>> {
     let mut blocks: Vec<Vec<HeaderMessage>> = Vec::new();
     for message in messages {
         let size = settings.messages_size(std::slice::from_ref(&message));
@@ -158,6 +159,8 @@ pub(crate) struct HeaderEdit {
     settings: HeaderSettings,
     widths: Widths,
     chunks: Vec<ChunkEdit>,
+    /// The first chunk can never change; it names the second, which can.
+    first_is_fixed: bool,
 }
 
 /// One chunk of the header.
@@ -211,7 +214,8 @@ impl HeaderEdit {
                 state: ChunkState::Unchanged,
             });
         }
-        Ok(Self { settings, widths: source.widths(), chunks })
+        let first_is_fixed = first_chunk::is_emptied(source.base(), &header);
+        Ok(Self { settings, widths: source.widths(), chunks, first_is_fixed })
     }
 
     /// What holds for the header as a whole.
@@ -371,7 +375,7 @@ impl HeaderEdit {
     /// Free rooms: place and bytes.
     fn rooms(&self) -> impl Iterator<Item = (Place, usize)> {
         self.every()
-            .filter(|(_, message)| message.kind == MessageType::NIL)
+            .filter(|(place, message)| message.kind == MessageType::NIL && !(self.first_is_fixed && place.chunk == 0))
             .map(|(place, message)| (place, self.size_of(message)))
     }
 
@@ -568,7 +572,7 @@ impl ChunkEdit {
     }
 }
 
-fn owned(raw: &RawMessage<'_>) -> HeaderMessage {
+pub(crate) fn owned(raw: &RawMessage<'_>) -> HeaderMessage {
     HeaderMessage {
         kind: raw.kind,
         flags: raw.flags,
