@@ -51,10 +51,12 @@ pub(super) fn external_dataset(dataset: &Dataset, fields: &mut Fields) {
     let heap = file.heap();
     let digester = Digester { file, heap: &heap, paths: &paths };
     let is_small = memory_bytes(dataset).is_some_and(|bytes| bytes < MOST_BYTES);
-    if !dataset.is_null() && is_small && digester.is_numeric(dataset.datatype()) {
-        if let Ok(digest) = digest(dataset, Selection::All, &digester) {
-            fields.put_text("digest", digest.as_bytes());
-        }
+    if !dataset.is_null()
+        && is_small
+        && digester.is_numeric(dataset.datatype())
+        && let Ok(digest) = digest(dataset, Selection::All, &digester)
+    {
+        fields.put_text("digest", digest.as_bytes());
     }
 }
 
