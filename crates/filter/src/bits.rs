@@ -42,6 +42,40 @@ impl<'a> BitReader<'a> {
         self.at = end;
         Ok(field)
     }
+
+    /// The number of zeros before the next one, which is taken too. More than `limit` zeros are an error.
+    pub(crate) fn unary(&mut self, limit: u32) -> Result<u32, Problem> {
+        let mut zeros = 0;
+        loop {
+            let rest = self.bytes.get(self.at / 8..).filter(|rest| !rest.is_empty());
+            let rest = rest.ok_or(Problem::Truncated { length: self.bytes.len() })?;
+            let word = match rest.first_chunk() {
+                Some(bytes) => u64::from_be_bytes(*bytes),
+                None => {
+                    let mut bytes = [0; 8];
+                    bytes[..rest.len()].copy_from_slice(rest);
+                    u64::from_be_bytes(bytes)
+                }
+            };
+            let found = (word << (self.at % 8)).leading_zeros();
+            let seen = (rest.len().min(8) as u32 * 8) - (self.at % 8) as u32;
+            if found < seen {
+                self.at += found as usize + 1;
+                zeros += found;
+                return match zeros {
+                    zeros if zeros <= limit => Ok(zeros),
+                    zeros => {
+                        Err(Problem::malformed(format!("the number {zeros} in unary, but {limit} is the largest")))
+                    }
+                };
+            }
+            self.at += seen as usize;
+            zeros += seen;
+            if zeros > limit {
+                return Err(Problem::malformed(format!("a number in unary above {limit}")));
+            }
+        }
+    }
 }
 
 /// Appends bit fields to bytes.
@@ -70,6 +104,21 @@ impl<'a> BitWriter<'a> {
         while self.count >= 8 {
             self.count -= 8;
             self.bytes.push((self.pending >> self.count) as u8);
+        }
+    }
+
+    /// Appends as many zeros, and a one.
+    pub(crate) fn put_unary(&mut self, zeros: u32) {
+        for _ in 0..zeros / 32 {
+            self.put(0, 32);
+        }
+        self.put(1, zeros % 32 + 1);
+    }
+
+    /// Writes the bits left over, if there are any, filled up with zeros to a byte.
+    pub(crate) fn finish_exact(self) {
+        if self.count > 0 {
+            self.finish();
         }
     }
 
@@ -103,6 +152,23 @@ mod tests {
             assert_eq!(reader.take(count), Ok(field(index as u64, count)), "field {index}");
         }
         assert_eq!(reader.take(9), Err(Problem::Truncated { length: bytes.len() }));
+    }
+
+    #[test]
+    fn unary_numbers_round_trip() {
+        let numbers: Vec<u32> = (0..70).chain([500, 0, 64, 63, 65]).collect();
+        let mut bytes = Vec::new();
+        let mut writer = BitWriter::new(&mut bytes);
+        numbers.iter().for_each(|number| writer.put_unary(*number));
+        writer.finish_exact();
+        let mut reader = BitReader::new(&bytes);
+        for number in &numbers {
+            assert_eq!(reader.unary(500), Ok(*number));
+        }
+        assert_eq!(reader.unary(500), Err(Problem::Truncated { length: bytes.len() }));
+        assert!(matches!(BitReader::new(&[0, 1]).unary(14), Err(Problem::Malformed(_))));
+        assert!(matches!(BitReader::new(&[0; 100]).unary(14), Err(Problem::Malformed(_))));
+        assert_eq!(BitReader::new(&[0, 1]).unary(15), Ok(15));
     }
 
     #[test]

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn messages_name_the_filter() {
         for (error, message) in [
-            (Error::Unknown { id: FilterId(32008), name: None }, "filter 32008 (bitshuffle) is not available"),
+            (Error::Unknown { id: FilterId(32017), name: None }, "filter 32017 (sz) is not available"),
             (
                 Error::Unknown { id: FilterId(400), name: Some("mine".into()) },
                 "filter 400, called \"mine\" in the file, is not available",

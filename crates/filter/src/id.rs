@@ -14,14 +14,28 @@ impl FilterId {
     pub const SHUFFLE: Self = Self(2);
     /// Fletcher-32 checksum. No client values.
     pub const FLETCHER32: Self = Self(3);
-    /// Szip (not implemented by this crate).
+    /// Szip. Client values: options, pixels per block.
     pub const SZIP: Self = Self(4);
     /// N-bit packing. Client values: the datatype's layout.
     pub const NBIT: Self = Self(5);
     /// Scale-offset packing. Client values: the method and the datatype.
     pub const SCALE_OFFSET: Self = Self(6);
+    /// bzip2. Client values: the block size, 1 to 9.
+    pub const BZIP2: Self = Self(307);
     /// LZF as h5py writes it. Client values: versions and the chunk size, none of which decoding needs.
     pub const LZF: Self = Self(32000);
+    /// Blosc. Client values: see [`crate::Blosc`].
+    pub const BLOSC: Self = Self(32001);
+    /// LZ4. Client values: the bytes of a block.
+    pub const LZ4: Self = Self(32004);
+    /// Bitshuffle. Client values: see [`crate::Bitshuffle`].
+    pub const BITSHUFFLE: Self = Self(32008);
+    /// ZFP. Client values: see [`crate::Zfp`].
+    pub const ZFP: Self = Self(32013);
+    /// Zstandard. Client values: the level.
+    pub const ZSTANDARD: Self = Self(32015);
+    /// Blosc2. Client values: see [`crate::Blosc2`].
+    pub const BLOSC2: Self = Self(32026);
 
     /// The name of the filter this number is commonly known to mean, whether or not it is available here.
     pub fn name(self) -> Option<&'static str> {
@@ -77,6 +91,7 @@ const KNOWN: &[(u16, &str)] = &[
     (32026, "blosc2"),
     (32027, "flac"),
     (32028, "sperr"),
+    (32033, "htj2k"),
 ];
 
 #[cfg(test)]

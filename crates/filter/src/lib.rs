@@ -18,28 +18,46 @@
 //! # Ok::<(), h5live_filter::Error>(())
 //! ```
 
+mod bit_transpose;
 mod bits;
+mod bitshuffle;
+mod blosc;
+mod bzip2;
+mod codec;
 mod deflate;
 mod error;
 mod fletcher32;
+mod form;
 mod id;
+mod lz4;
 mod lzf;
 mod nbit;
 mod pipeline;
 mod registry;
 mod scale_offset;
 mod shuffle;
+mod szip;
+mod zfp;
+mod zstandard;
 
+pub use bitshuffle::Bitshuffle;
+pub use blosc::{Blosc, Blosc2};
+pub use bzip2::Bzip2;
 pub use deflate::Deflate;
 pub use error::{Error, Problem};
 pub use fletcher32::{Fletcher32, fletcher32};
+pub use form::{BitField, ByteOrder, ChunkForm, ElementType};
 pub use id::FilterId;
+pub use lz4::Lz4;
 pub use lzf::Lzf;
 pub use nbit::NBit;
 pub use pipeline::{Pipeline, Scratch, Stage};
 pub use registry::Registry;
 pub use scale_offset::ScaleOffset;
 pub use shuffle::Shuffle;
+pub use szip::Szip;
+pub use zfp::Zfp;
+pub use zstandard::Zstandard;
 
 use std::fmt;
 
@@ -49,6 +67,16 @@ use std::fmt;
 pub trait Filter: fmt::Debug + Send + Sync {
     /// The name for messages.
     fn name(&self) -> &str;
+
+    /// Turns the client values a program gives for a new dataset into those its file keeps: a filter that needs to know more of the
+    /// chunks than their bytes adds it here.
+    ///
+    /// # Errors
+    /// When `values` make no sense, or the filter is not for such chunks.
+    fn settle(&self, values: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
+        let _ = form;
+        Ok(values.to_vec())
+    }
 
     /// Undoes the filter: writes what `input` stands for to the front of `output` and returns how many bytes that is.
     ///

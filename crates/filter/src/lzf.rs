@@ -10,6 +10,7 @@
 //!
 //! A copy may overlap what it writes. h5py's filter stores a chunk that does not get shorter as it is, with the filter's mask bit set.
 
+use crate::form::ChunkForm;
 use crate::{Encoded, Filter, Problem};
 
 /// LZF as h5py writes it. Client values (versions and the chunk's size) are not needed.
@@ -19,6 +20,11 @@ pub struct Lzf;
 impl Filter for Lzf {
     fn name(&self) -> &str {
         "lzf"
+    }
+
+    fn settle(&self, _: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
+        // The versions of h5py's filter and of LZF.
+        Ok(vec![4, 0x0105, form.bytes() as u32])
     }
 
     fn decode(&self, _: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {

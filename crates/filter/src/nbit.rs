@@ -13,6 +13,7 @@
 //! Bits outside a number's precision, and bytes outside every compound member, decode to zero.
 
 use crate::bits::{BitReader, BitWriter};
+use crate::form::{ByteOrder, ChunkForm, ElementType};
 use crate::{Encoded, Filter, Problem};
 
 /// The n-bit filter. Client values: the datatype's layout.
@@ -22,6 +23,15 @@ pub struct NBit;
 impl Filter for NBit {
     fn name(&self) -> &str {
         "nbit"
+    }
+
+    fn settle(&self, _: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
+        let count = u32::try_from(form.count()).map_err(|_| Problem::values("a chunk of too many elements"))?;
+        let mut values = vec![0, u32::from(is_full(form.element)), count];
+        describe(form.element, &mut values);
+        values[0] = values.len() as u32;
+        Plan::parse(&values)?;
+        Ok(values)
     }
 
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
@@ -66,6 +76,43 @@ impl Filter for NBit {
     }
 }
 
+/// Whether all bits of an element count, so that there is nothing to gain.
+fn is_full(element: &ElementType) -> bool {
+    match element {
+        ElementType::Integer { bits, .. } | ElementType::Float(bits) => {
+            bits.offset == 0 && bits.precision == bits.size.saturating_mul(8)
+        }
+        ElementType::Array { base, .. } => is_full(base),
+        ElementType::Compound { members, .. } => members.iter().all(|(_, member)| is_full(member)),
+        ElementType::Other { .. } => true,
+    }
+}
+
+/// Appends the values that describe a type.
+fn describe(element: &ElementType, values: &mut Vec<u32>) {
+    match element {
+        ElementType::Integer { bits, .. } | ElementType::Float(bits) => {
+            let order = match bits.order {
+                ByteOrder::Little => 0,
+                ByteOrder::Big => 1,
+            };
+            values.extend([1, bits.size, order, bits.precision, bits.offset]);
+        }
+        ElementType::Array { base, .. } => {
+            values.extend([2, element.size()]);
+            describe(base, values);
+        }
+        ElementType::Compound { size, members } => {
+            values.extend([3, *size, members.len() as u32]);
+            for (offset, member) in members {
+                values.push(*offset);
+                describe(member, values);
+            }
+        }
+        ElementType::Other { size } => values.extend([4, *size]),
+    }
+}
+
 /// An element of the chunk, taken apart.
 #[derive(Debug)]
 struct Plan {
@@ -81,17 +128,11 @@ struct Field {
     at: usize,
     /// Its length in bytes, above zero.
     size: usize,
-    order: Order,
+    order: ByteOrder,
     /// Its significant bits, above zero.
     precision: usize,
     /// The bits below them.
     offset: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Little,
-    Big,
 }
 
 /// How deep datatypes may nest. Real ones have a few levels.
@@ -137,8 +178,8 @@ fn parse_type(
     match class {
         1 => {
             let order = match words.next()? {
-                0 => Order::Little,
-                1 => Order::Big,
+                0 => ByteOrder::Little,
+                1 => ByteOrder::Big,
                 other => return Err(Problem::values(format!("byte order {other}"))),
             };
             let (precision, offset) = (words.next()?, words.next()?);
@@ -168,7 +209,7 @@ fn parse_type(
                 parse_type(words, at + offset, at + size, depth + 1, fields)?;
             }
         }
-        4 => push(fields, Field { at, size, order: Order::Big, precision: size * 8, offset: 0 }, end)?,
+        4 => push(fields, Field { at, size, order: ByteOrder::Big, precision: size * 8, offset: 0 }, end)?,
         other => return Err(Problem::values(format!("datatype class {other}"))),
     }
     Ok(size)
@@ -189,8 +230,8 @@ impl Field {
         if self.size <= 8 {
             let number = bits.take(self.precision as u32)? << self.offset;
             match self.order {
-                Order::Little => bytes.copy_from_slice(&number.to_le_bytes()[..self.size]),
-                Order::Big => bytes.copy_from_slice(&number.to_be_bytes()[8 - self.size..]),
+                ByteOrder::Little => bytes.copy_from_slice(&number.to_le_bytes()[..self.size]),
+                ByteOrder::Big => bytes.copy_from_slice(&number.to_be_bytes()[8 - self.size..]),
             }
             return Ok(());
         }
@@ -219,8 +260,8 @@ impl Field {
     /// Where the byte of that significance (0 is the least) is stored.
     fn index(&self, significance: usize) -> usize {
         match self.order {
-            Order::Little => significance,
-            Order::Big => self.size - 1 - significance,
+            ByteOrder::Little => significance,
+            ByteOrder::Big => self.size - 1 - significance,
         }
     }
 }

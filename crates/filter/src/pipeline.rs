@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn optional_filters_are_skipped_and_mandatory_ones_are_not() {
-        let unknown = FilterId(32008);
+        let unknown = FilterId(400);
         for (stages, expected) in [
             (vec![Stage::optional(FilterId::SHUFFLE, [4]), Stage::optional(FilterId::DEFLATE, [6])], Ok(0)),
             (vec![Stage::optional(FilterId::SHUFFLE, [4]), Stage::optional(FilterId::LZF, [])], Ok(0b10)),

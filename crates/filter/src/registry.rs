@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Deflate, Filter, FilterId, Fletcher32, Lzf, NBit, ScaleOffset, Shuffle};
+use crate::{
+    Bitshuffle, Blosc, Blosc2, Bzip2, Deflate, Filter, FilterId, Fletcher32, Lz4, Lzf, NBit, ScaleOffset, Shuffle,
+    Szip, Zfp, Zstandard,
+};
 
 /// Filters by number. [`Registry::default`] has those of this crate; a program adds its own.
 #[derive(Debug, Clone)]
@@ -41,9 +44,17 @@ impl Default for Registry {
             .register(FilterId::DEFLATE, Deflate)
             .register(FilterId::SHUFFLE, Shuffle)
             .register(FilterId::FLETCHER32, Fletcher32)
+            .register(FilterId::SZIP, Szip)
             .register(FilterId::NBIT, NBit)
             .register(FilterId::SCALE_OFFSET, ScaleOffset)
-            .register(FilterId::LZF, Lzf);
+            .register(FilterId::BZIP2, Bzip2)
+            .register(FilterId::LZF, Lzf)
+            .register(FilterId::BLOSC, Blosc)
+            .register(FilterId::LZ4, Lz4)
+            .register(FilterId::BITSHUFFLE, Bitshuffle)
+            .register(FilterId::ZFP, Zfp)
+            .register(FilterId::ZSTANDARD, Zstandard)
+            .register(FilterId::BLOSC2, Blosc2);
         registry
     }
 }

@@ -7,20 +7,50 @@
 //!
 //! Client values: the method, its parameter (decimal digits, or bits), how many elements, then the type (class, size, sign, byte order),
 //! whether there is a fill value, and its bytes.
-//!
-//! This crate reads scale-offset chunks. It writes such datasets with this filter skipped, which the format allows since the filter is
-//! always optional.
 
-use crate::bits::BitReader;
+use crate::bits::{BitReader, BitWriter};
+use crate::form::{ByteOrder, ChunkForm, ElementType};
 use crate::{Encoded, Filter, Problem};
 
-/// The scale-offset filter, for reading.
+/// The scale-offset filter. Client values: the method (0 for floating-point numbers, 2 for integers) and its parameter (decimal digits to
+/// keep, or bits per value, 0 for as many as it takes); the rest is filled in for a dataset.
 #[derive(Debug, Clone, Copy)]
 pub struct ScaleOffset;
 
 impl Filter for ScaleOffset {
     fn name(&self) -> &str {
         "scaleoffset"
+    }
+
+    fn settle(&self, values: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
+        let &[method, parameter, ..] = values else {
+            return Err(Problem::values("scale-offset needs a method and its parameter"));
+        };
+        let (class, sign, bits) = match form.element {
+            ElementType::Integer { signed, bits } => (0, u32::from(*signed), *bits),
+            ElementType::Float(bits) => (1, 0, *bits),
+            _ => return Err(Problem::values("scale-offset is for numbers")),
+        };
+        let whole = bits.size.saturating_mul(8);
+        let parameter = if class == 0 { parameter.min(whole) } else { parameter };
+        let count = u32::try_from(form.count()).map_err(|_| Problem::values("a chunk of too many elements"))?;
+        let order = u32::from(bits.order == ByteOrder::Big);
+        let mut settled = vec![method, parameter, count, class, bits.size, sign, order, 1];
+        // Where nothing is written reads as zero, if no fill value is set.
+        let mut fill = [0; 8];
+        let given = form.fill.unwrap_or_default();
+        for (at, byte) in fill.iter_mut().zip(given) {
+            *at = *byte;
+        }
+        if bits.order == ByteOrder::Big {
+            fill[..given.len().min(8)].reverse();
+        }
+        let [a, b, c, d, e, f, g, h] = fill;
+        settled.extend([u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]);
+        // As many as libhdf5 has room for.
+        settled.resize(20, 0);
+        Parameters::parse(&settled)?;
+        Ok(settled)
     }
 
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
@@ -41,7 +71,7 @@ impl Filter for ScaleOffset {
             // Nothing was gained, so nothing was subtracted: the values as they are, least significant byte first.
             let packed = packed.get(..length).ok_or(Problem::Truncated { length: input.len() })?;
             output.copy_from_slice(packed);
-            if parameters.order == Order::Big {
+            if parameters.order == ByteOrder::Big {
                 output.chunks_exact_mut(size).for_each(<[u8]>::reverse);
             }
             return Ok(length);
@@ -66,8 +96,42 @@ impl Filter for ScaleOffset {
         Ok(length)
     }
 
-    fn encode(&self, _: &[u32], _: &[u8], _: &mut Vec<u8>) -> Result<Encoded, Problem> {
-        Err(Problem::values("scale-offset chunks can be read, not written"))
+    fn encode(&self, values: &[u32], input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Problem> {
+        let parameters = Parameters::parse(values)?;
+        if parameters.is_stored_plain() {
+            output.extend(input);
+            return Ok(Encoded::Done);
+        }
+        let size = parameters.number.size();
+        if parameters.count.checked_mul(size) != Some(input.len()) {
+            let count = parameters.count;
+            return Err(Problem::values(format!(
+                "{count} elements of {size} bytes, but the chunk has {}",
+                input.len()
+            )));
+        }
+        let elements: Vec<u64> = input.chunks_exact(size).map(|bytes| parameters.load(bytes)).collect();
+        let (header, packed) = match parameters.number {
+            Number::Integer { signed, .. } => parameters.pack_integers(&elements, signed),
+            Number::Float32 { digits } => {
+                let scale = 10_f64.powi(digits);
+                parameters.pack_floats(&elements, scale, |bits| f32::from_bits(bits as u32).into())
+            }
+            Number::Float64 { digits } => parameters.pack_floats(&elements, 10_f64.powi(digits), f64::from_bits),
+        };
+        output.extend(header.bits.to_le_bytes());
+        output.push(8);
+        output.extend(header.minimum.to_le_bytes());
+        output.resize(Header::SIZE, 0);
+        match packed {
+            None => elements.iter().for_each(|number| output.extend(&number.to_le_bytes()[..size])),
+            Some(packed) => {
+                let mut bits = BitWriter::new(output);
+                packed.into_iter().for_each(|number| bits.put(number, header.bits));
+                bits.finish();
+            }
+        }
+        Ok(Encoded::by_length(input, output))
     }
 }
 
@@ -78,21 +142,15 @@ struct Parameters {
     number: Number,
     /// The bits per value that the user asked for; 0 leaves it to the filter.
     bits: u32,
-    order: Order,
+    order: ByteOrder,
     fill: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Number {
-    Integer { size: usize },
+    Integer { size: usize, signed: bool },
     Float32 { digits: i32 },
     Float64 { digits: i32 },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Little,
-    Big,
 }
 
 /// What a stored chunk starts with.
@@ -104,19 +162,19 @@ struct Header {
 
 impl Parameters {
     fn parse(values: &[u32]) -> Result<Self, Problem> {
-        let &[method, parameter, count, class, size, _sign, order, has_fill, ref fill @ ..] = values else {
+        let &[method, parameter, count, class, size, sign, order, has_fill, ref fill @ ..] = values else {
             return Err(Problem::values(format!("{} of them, too few", values.len())));
         };
         let (number, bits) = match (method, class, size) {
             (0, 1, 4) => (Number::Float32 { digits: parameter as i32 }, 0),
             (0, 1, 8) => (Number::Float64 { digits: parameter as i32 }, 0),
-            (2, 0, 1 | 2 | 4 | 8) => (Number::Integer { size: size as usize }, parameter),
+            (2, 0, 1 | 2 | 4 | 8) => (Number::Integer { size: size as usize, signed: sign != 0 }, parameter),
             (1, 1, _) => return Err(Problem::values("the E-scale method, which nobody implements")),
             _ => return Err(Problem::values(format!("method {method} for class {class} of {size} bytes"))),
         };
         let order = match order {
-            0 => Order::Little,
-            1 => Order::Big,
+            0 => ByteOrder::Little,
+            1 => ByteOrder::Big,
             other => return Err(Problem::values(format!("byte order {other}"))),
         };
         let fill = match (has_fill, fill, size) {
@@ -131,6 +189,70 @@ impl Parameters {
     /// Whether the user asked for all the bits, which turns the filter off.
     fn is_stored_plain(&self) -> bool {
         self.bits as usize == self.number.size() * 8
+    }
+
+    /// The bits of an element, as a number.
+    fn load(&self, bytes: &[u8]) -> u64 {
+        match self.order {
+            ByteOrder::Little => bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+            ByteOrder::Big => bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        }
+    }
+
+    /// What a chunk starts with, and the values to pack; none where there is nothing to gain.
+    fn pack_integers(&self, elements: &[u64], signed: bool) -> (Header, Option<Vec<u64>>) {
+        let width = self.number.size() as u32 * 8;
+        let (unused, sign) = (64 - width, 1 << (width - 1));
+        // Order the elements as numbers without sign: flipping the sign's bit does that, and leaves all differences.
+        let ordered = |bits: u64| if signed { bits ^ sign } else { bits };
+        let is_fill = |bits: u64| self.fill == Some(bits);
+        let others = || elements.iter().copied().filter(|bits| !is_fill(*bits)).map(ordered);
+        let (least, most) = match (others().min(), others().max()) {
+            (Some(least), Some(most)) => (least, most),
+            _ => (ordered(0), ordered(0)),
+        };
+        let bits = match self.bits {
+            0 => self.bits_for(most - least, width),
+            bits => bits,
+        };
+        let minimum = ordered(least);
+        let minimum = if signed { ((minimum << unused) as i64 >> unused) as u64 } else { minimum };
+        let header = Header { bits, minimum };
+        let all_ones = u64::MAX >> (64 - bits.clamp(1, 64));
+        let pack = |bits: u64| if is_fill(bits) { all_ones } else { ordered(bits).wrapping_sub(least) };
+        (header, (bits < width).then(|| elements.iter().map(|bits| pack(*bits)).collect()))
+    }
+
+    fn pack_floats(&self, elements: &[u64], scale: f64, number: impl Fn(u64) -> f64) -> (Header, Option<Vec<u64>>) {
+        let width = self.number.size() as u32 * 8;
+        // The fill value is what rounds to it.
+        let fill = self.fill.map(&number);
+        let is_fill = |value: f64| fill.is_some_and(|fill| (value - fill).abs() < 1.0 / scale);
+        let others = || elements.iter().filter(|bits| !is_fill(number(**bits)));
+        let least = others().copied().min_by(|one, other| number(*one).total_cmp(&number(*other)));
+        let most = others().map(|bits| number(*bits)).max_by(f64::total_cmp);
+        let (least_bits, most) = (least.unwrap_or(0), most.unwrap_or(0.0));
+        let least = number(least_bits);
+        let span = (most * scale - least * scale).round();
+        let plain = (Header { bits: width, minimum: least_bits }, None);
+        // Neither infinities nor numbers that are none can be scaled.
+        if others().any(|bits| !number(*bits).is_finite()) || !(span < (1_u64 << (width - 2)) as f64) {
+            return plain;
+        }
+        let bits = self.bits_for(span as u64, width);
+        if bits >= width {
+            return plain;
+        }
+        let all_ones = u64::MAX >> (64 - bits.clamp(1, 64));
+        let pack = |value: f64| if is_fill(value) { all_ones } else { (value * scale - least * scale).round() as u64 };
+        let packed = elements.iter().map(|bits| pack(number(*bits))).collect();
+        (Header { bits, minimum: least_bits }, Some(packed))
+    }
+
+    /// The bits it takes to tell the numbers up to `span`, and the fill value if there is one, apart.
+    fn bits_for(&self, span: u64, width: u32) -> u32 {
+        let distinct = u128::from(span) + 1 + u128::from(self.fill.is_some());
+        (distinct - 1).checked_ilog2().map_or(0, |log| log + 1).min(width)
     }
 
     /// Fills `output` with values, which are those packed as `value` turns them into the element's bits, or the fill value.
@@ -150,8 +272,8 @@ impl Parameters {
                 (packed, _) => value(packed),
             };
             match self.order {
-                Order::Little => element.copy_from_slice(&number.to_le_bytes()[..size]),
-                Order::Big => element.copy_from_slice(&number.to_be_bytes()[8 - size..]),
+                ByteOrder::Little => element.copy_from_slice(&number.to_le_bytes()[..size]),
+                ByteOrder::Big => element.copy_from_slice(&number.to_be_bytes()[8 - size..]),
             }
         }
         Ok(())
@@ -161,7 +283,7 @@ impl Parameters {
 impl Number {
     fn size(self) -> usize {
         match self {
-            Self::Integer { size } => size,
+            Self::Integer { size, .. } => size,
             Self::Float32 { .. } => 4,
             Self::Float64 { .. } => 8,
         }

@@ -2,6 +2,7 @@
 //!
 //! Bytes after the last whole element stay where they are.
 
+use crate::form::ChunkForm;
 use crate::{Encoded, Filter, Problem};
 
 /// The byte shuffle. Client values: the element size in bytes.
@@ -13,31 +14,44 @@ impl Filter for Shuffle {
         "shuffle"
     }
 
+    fn settle(&self, _: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
+        Ok(vec![form.element.size()])
+    }
+
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
         let size = element_size(values)?;
         let limit = output.len();
-        let output = output.get_mut(..input.len()).ok_or(Problem::TooLong { limit })?;
-        match size {
-            2 => unshuffle_vectors::<2>(input, output),
-            4 => unshuffle_vectors::<4>(input, output),
-            8 => unshuffle_vectors::<8>(input, output),
-            16 => unshuffle_vectors::<16>(input, output),
-            size => unshuffle_from(0, size, input, output),
-        }
+        unshuffle(size, input, output.get_mut(..input.len()).ok_or(Problem::TooLong { limit })?);
         Ok(input.len())
     }
 
     fn encode(&self, values: &[u32], input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Problem> {
         let size = element_size(values)?;
         output.resize(input.len(), 0);
-        match size {
-            2 => shuffle_vectors::<2>(input, output),
-            4 => shuffle_vectors::<4>(input, output),
-            8 => shuffle_vectors::<8>(input, output),
-            16 => shuffle_vectors::<16>(input, output),
-            size => shuffle_from(0, size, input, output),
-        }
+        shuffle(size, input, output);
         Ok(Encoded::Done)
+    }
+}
+
+/// Shuffles elements of `size` bytes into `output`, which is as long as `input`.
+pub(crate) fn shuffle(size: usize, input: &[u8], output: &mut [u8]) {
+    match size {
+        2 => shuffle_vectors::<2>(input, output),
+        4 => shuffle_vectors::<4>(input, output),
+        8 => shuffle_vectors::<8>(input, output),
+        16 => shuffle_vectors::<16>(input, output),
+        size => shuffle_from(0, size, input, output),
+    }
+}
+
+/// The other way round.
+pub(crate) fn unshuffle(size: usize, input: &[u8], output: &mut [u8]) {
+    match size {
+        2 => unshuffle_vectors::<2>(input, output),
+        4 => unshuffle_vectors::<4>(input, output),
+        8 => unshuffle_vectors::<8>(input, output),
+        16 => unshuffle_vectors::<16>(input, output),
+        size => unshuffle_from(0, size, input, output),
     }
 }
 
