@@ -15,6 +15,7 @@ Exit codes:
   3    there is no such file, object or attribute
   4    another writer has the file open
   5    the writer of the followed file died
+  6    `check` found damage, or `recover` could not save everything
   130  interrupted";
 
 /// The exit codes.
@@ -32,6 +33,8 @@ pub(crate) enum Exit {
     Locked = 4,
     /// The followed writer died.
     WriterDied = 5,
+    /// Damage was found, or not all of it could be recovered.
+    Damaged = 6,
     /// By Ctrl-C, as shells number it.
     Interrupted = 130,
 }
@@ -55,6 +58,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// No such thing.
     NotFound(String),
+    /// Damage, which was told.
+    Damaged,
     /// The library's error.
     File(Error),
     /// Anything else.
@@ -65,7 +70,7 @@ impl Failure {
     /// What to tell the user; nothing when there is nothing to tell.
     pub(crate) fn message(&self) -> Option<String> {
         match self {
-            Self::OutputClosed => None,
+            Self::OutputClosed | Self::Damaged => None,
             Self::Output(error) => Some(format!("cannot write the output: {error}")),
             Self::Interrupted(message) | Self::Usage(message) | Self::NotFound(message) | Self::Other(message) => {
                 Some(message.clone())
@@ -83,6 +88,7 @@ impl Failure {
             Self::OutputClosed => Exit::Success,
             Self::Interrupted(_) => Exit::Interrupted,
             Self::Output(_) | Self::Other(_) => Exit::Failed,
+            Self::Damaged => Exit::Damaged,
             Self::Usage(_) => Exit::Usage,
             Self::NotFound(_) => Exit::NotFound,
             Self::File(error) => match error.kind() {
@@ -164,6 +170,7 @@ mod tests {
             (kind(ErrorKind::NotFound { what: "object", name: "/x".into() }), Exit::NotFound, true),
             (kind(ErrorKind::Locked { holder: "by pid 1".into() }), Exit::Locked, true),
             (kind(ErrorKind::WriterDied { writer: "pid 1".into(), commit: 3 }), Exit::WriterDied, true),
+            (Failure::Damaged, Exit::Damaged, false),
             (Failure::Usage("no".into()), Exit::Usage, true),
             (Failure::Interrupted("closed".into()), Exit::Interrupted, true),
         ] {

@@ -71,14 +71,7 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
     let state = file.writer_state()?;
     let commit = file.commit()?;
     let counts = count(file)?;
-    let writer = match &state {
-        WriterState::Live(writer) => format!("{writer}"),
-        WriterState::Died(writer) => format!("nobody: its writer, {writer}, died; what it published is there"),
-        WriterState::Closed => "nobody: it is closed".to_owned(),
-        WriterState::Foreign => "libhdf5, in SWMR mode, or one that died without closing it".to_owned(),
-        WriterState::Unknown(writer) => format!("{writer}, or nobody: this filesystem cannot tell"),
-        other => format!("{other:?}"),
-    };
+    let writer = written_by(&state);
     let mut rows = vec![
         row("file", place.file.display().to_string()),
         row("size", size_of(size)),
@@ -109,22 +102,10 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
     rows.push(row("all else", format!("{}: structure, and space not or no longer used", size_of(other))));
     let attributes = file.attributes()?;
     rows.extend(attribute_rows(&attributes)?);
-    let who = match &state {
-        WriterState::Live(_) => "live",
-        WriterState::Died(_) => "died",
-        WriterState::Closed => "closed",
-        WriterState::Foreign => "foreign",
-        _ => "unknown",
-    };
     let map = json!({
         "file": place.file.to_string_lossy(),
         "size": size,
-        "writer": {
-            "state": who,
-            "host": state.writer().map(|writer| writer.host.clone()),
-            "pid": state.writer().map(|writer| writer.pid),
-            "commit": commit,
-        },
+        "writer": writer_json(&state, commit),
         "superblock": { "version": file.superblock_version(), "consistency_flags": file.consistency_flags() },
         "user_block": file.userblock_size(),
         "groups": counts.groups,
@@ -136,6 +117,35 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
         "attributes": describe::attributes(&file.get("/")?)?,
     });
     Ok((as_map(map), rows))
+}
+
+/// Who writes a file, for people.
+pub(crate) fn written_by(state: &WriterState) -> String {
+    match state {
+        WriterState::Live(writer) => format!("{writer}"),
+        WriterState::Died(writer) => format!("nobody: its writer, {writer}, died; what it published is there"),
+        WriterState::Closed => "nobody: it is closed".to_owned(),
+        WriterState::Foreign => "libhdf5, in SWMR mode, or one that died without closing it".to_owned(),
+        WriterState::Unknown(writer) => format!("{writer}, or nobody: this filesystem cannot tell"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Who writes a file, for programs.
+pub(crate) fn writer_json(state: &WriterState, commit: Option<u64>) -> Json {
+    let who = match state {
+        WriterState::Live(_) => "live",
+        WriterState::Died(_) => "died",
+        WriterState::Closed => "closed",
+        WriterState::Foreign => "foreign",
+        _ => "unknown",
+    };
+    json!({
+        "state": who,
+        "host": state.writer().map(|writer| writer.host.clone()),
+        "pid": state.writer().map(|writer| writer.pid),
+        "commit": commit,
+    })
 }
 
 fn flags_note(flags: u8) -> String {

@@ -4,6 +4,7 @@
 //! code ([`failure::Exit`]). Only the library's public interface is used: whatever this program does, any program can.
 
 mod canonical;
+mod check;
 mod completions;
 mod demo;
 mod describe;
@@ -49,6 +50,7 @@ enum Command {
     Watch(watch::Watch),
     Record(record::Record),
     Repack(repack::Repack),
+    Check(check::Check),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(name = "demo-writer", hide = true)]
@@ -69,6 +71,7 @@ impl Command {
             Self::Watch(watch) => watch.run(),
             Self::Record(record) => record.run(),
             Self::Repack(repack) => repack.run(),
+            Self::Check(check) => check.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
             Self::DemoWriter(writer) => writer.run(),

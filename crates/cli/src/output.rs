@@ -40,6 +40,19 @@ pub(crate) fn progress(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// Progress through `total` bytes, on standard error: only on a terminal.
+pub(crate) fn byte_progress(total: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+    let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A spinner with a message, on standard error: only on a terminal.
 pub(crate) fn spinner() -> ProgressBar {
     if !io::stderr().is_terminal() {

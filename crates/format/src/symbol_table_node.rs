@@ -36,12 +36,13 @@ impl SymbolTableEntry {
     /// Bytes of an entry.
     #[must_use]
     pub const fn size(widths: Widths) -> usize {
-        24 + 2 * widths.offset as usize
+        // The specification gives the name's offset the size of an address, but it has that of a length in every file.
+        24 + widths.length as usize + widths.offset as usize
     }
 
     /// Reads an entry.
     pub fn decode(cursor: &mut Cursor<'_>, widths: Widths) -> Result<Self> {
-        let name = cursor.uint("link name offset", widths.offset.into())?;
+        let name = cursor.uint("link name offset", widths.length.into())?;
         let header = cursor.addr("object header address", widths)?;
         let kind = cursor.u32("cache type")?;
         cursor.skip("reserved", 4)?;
@@ -62,7 +63,7 @@ impl SymbolTableEntry {
     /// Writes an entry.
     pub fn encode(&self, out: &mut Vec<u8>, widths: Widths) {
         let end = out.len() + Self::size(widths);
-        out.put_uint(self.name, widths.offset.into());
+        out.put_uint(self.name, widths.length.into());
         out.put_addr(self.header, widths);
         out.put_u32(match self.cache {
             Cache::Nothing => 0,

@@ -590,7 +590,7 @@ impl Shared {
 }
 
 impl Meta {
-    fn read(file: &Inner, header: &ObjectHeader) -> Result<Self> {
+    pub(crate) fn read(file: &Inner, header: &ObjectHeader) -> Result<Self> {
         let message = header.find(MessageType::DATATYPE).ok_or_else(|| lacks(header, "has no datatype"))?;
         let body = file.body(header, message)?;
         let datatype = Datatype::decode(&body.bytes, body.at)?;
@@ -718,13 +718,13 @@ pub(crate) fn pipeline(filters: &FilterPipeline, registry: &Registry) -> Result<
     Pipeline::new(stages, registry).map_err(|source| ErrorKind::Filter { chunk: Vec::new(), source }.into())
 }
 
-fn dataspace(file: &Inner, header: &ObjectHeader) -> Result<Dataspace> {
+pub(crate) fn dataspace(file: &Inner, header: &ObjectHeader) -> Result<Dataspace> {
     let message = header.find(MessageType::DATASPACE).ok_or_else(|| lacks(header, "has no dataspace"))?;
     let body = file.body(header, message)?;
     Ok(Dataspace::decode(&body.bytes, body.at, file.source.widths())?)
 }
 
-fn layout(file: &Inner, header: &ObjectHeader) -> Result<DataLayout> {
+pub(crate) fn layout(file: &Inner, header: &ObjectHeader) -> Result<DataLayout> {
     let message = header.find(MessageType::DATA_LAYOUT).ok_or_else(|| lacks(header, "has no data layout"))?;
     Ok(DataLayout::decode(&message.body, header.body_addr(message).0, file.source.widths())?)
 }

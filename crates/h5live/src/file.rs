@@ -127,8 +127,34 @@ impl File {
         Self::assemble(path, source, found.superblock, Role::Reader(follower))
     }
 
+    /// Opens bytes that may be damaged, shorter than they should be, or in the middle of being written.
+    pub(crate) fn open_damaged(
+        storage: Arc<dyn ReadAt>,
+        file: Option<h5live_storage::File>,
+        path: PathBuf,
+    ) -> Result<Self> {
+        let found = find_superblock(&storage)?;
+        let patience = if found.is_live { Patience::LIVE } else { Patience::NONE };
+        let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+        let follower = Follower::new(storage, file, source.clone());
+        if found.is_live {
+            follower.look()?;
+        }
+        let file = Self::with(path, source, found.superblock, Role::Reader(follower));
+        match file.inner.check_extension() {
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => Err(error),
+            _ => Ok(file),
+        }
+    }
+
     /// A file of which all is known.
     pub(crate) fn assemble(path: PathBuf, source: Source, superblock: Superblock, role: Role) -> Result<Self> {
+        let file = Self::with(path, source, superblock, role);
+        file.inner.check_extension()?;
+        Ok(file)
+    }
+
+    fn with(path: PathBuf, source: Source, superblock: Superblock, role: Role) -> Self {
         let inner = Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             path,
@@ -141,8 +167,7 @@ impl File {
             datasets: Mutex::default(),
             others: Mutex::default(),
         });
-        inner.check_extension()?;
-        Ok(Self { inner })
+        Self { inner }
     }
 
     /// The path the file was opened by; empty for bytes that are no file.

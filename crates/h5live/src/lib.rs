@@ -24,6 +24,7 @@
 
 mod append;
 mod attribute;
+pub mod check;
 mod chunk;
 mod convert;
 mod create;

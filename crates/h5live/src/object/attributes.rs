@@ -143,7 +143,11 @@ fn decode(file: &Inner, header: &ObjectHeader, message: &Message) -> Result<mess
 }
 
 /// Fetches what the message says is elsewhere.
-fn complete(file: &Inner, found: message::Attribute, creation_order: Option<u32>) -> Result<StoredAttribute> {
+pub(crate) fn complete(
+    file: &Inner,
+    found: message::Attribute,
+    creation_order: Option<u32>,
+) -> Result<StoredAttribute> {
     let (datatype, committed) = match found.datatype {
         MaybeShared::Here(datatype) => (datatype, None),
         MaybeShared::Shared(shared) => {
