@@ -2,6 +2,7 @@
 
 mod check;
 mod command;
+mod corpus;
 mod setup;
 
 use std::env;
@@ -17,6 +18,12 @@ const TASKS: &[Task] = &[
     ("setup", "", setup::run, "install what the tests need: two versions of h5py, HDF5's tools, strace"),
     ("test", "[FILTER..]", check::test, "setup, then run all tests, or those whose names contain a FILTER"),
     ("ci", "", check::ci, "everything that must pass: formatting, clippy, documentation, tests"),
+    (
+        "corpus",
+        "DIR [OPTION..]",
+        corpus::run_task,
+        "describe the files of a corpus and compare with what they should be; --help lists the options",
+    ),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
 ];
 
@@ -46,7 +53,7 @@ fn main() -> ExitCode {
 fn help() -> String {
     let mut text = String::from("cargo xtask TASK\n\n");
     for (name, arguments, _, line) in TASKS {
-        text += &format!("  {:<20}{line}\n", format!("{name} {arguments}"));
+        text += &format!("  {:<22}{line}\n", format!("{name} {arguments}"));
     }
     text
 }

@@ -36,13 +36,12 @@ impl SymbolTableEntry {
     /// Bytes of an entry.
     #[must_use]
     pub const fn size(widths: Widths) -> usize {
-        // The specification gives the name's offset the size of an address, but it has that of a length in every file.
         24 + widths.length as usize + widths.offset as usize
     }
 
-    /// Reads an entry.
+    /// Reads an entry. The specification gives the name's offset the size of offsets; libhdf5 gives it that of lengths.
     pub fn decode(cursor: &mut Cursor<'_>, widths: Widths) -> Result<Self> {
-        let name = cursor.uint("link name offset", widths.length.into())?;
+        let name = cursor.length("link name offset", widths)?;
         let header = cursor.addr("object header address", widths)?;
         let kind = cursor.u32("cache type")?;
         cursor.skip("reserved", 4)?;
@@ -50,6 +49,8 @@ impl SymbolTableEntry {
         let mut scratch = Cursor::new("symbol table entry scratch-pad", cursor.at(), scratch);
         let cache = match kind {
             0 => Cache::Nothing,
+            // Two addresses that do not fit are not there.
+            1 if widths.offset > 8 => Cache::Nothing,
             1 => Cache::Group {
                 tree: scratch.defined_addr("address of B-tree", widths)?,
                 heap: scratch.defined_addr("address of name heap", widths)?,
@@ -63,7 +64,7 @@ impl SymbolTableEntry {
     /// Writes an entry.
     pub fn encode(&self, out: &mut Vec<u8>, widths: Widths) {
         let end = out.len() + Self::size(widths);
-        out.put_uint(self.name, widths.length.into());
+        out.put_length(self.name, widths);
         out.put_addr(self.header, widths);
         out.put_u32(match self.cache {
             Cache::Nothing => 0,

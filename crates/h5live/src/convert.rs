@@ -441,7 +441,8 @@ impl Fields {
         let fraction_bits = i64::from(self.mantissa_bits) - i64::from(!self.implied);
         let fraction = mantissa & ((1 << fraction_bits) - 1);
         let magnitude = if exponent == self.most_exponent() {
-            if fraction == 0 { f64::INFINITY } else { f64::NAN }
+            // Of a number that is none, libhdf5 sets all bits of the mantissa.
+            if fraction == 0 { f64::INFINITY } else { f64::from_bits(0x7fff_ffff_ffff_ffff) }
         } else {
             let (mantissa, exponent) = match (self.implied, exponent) {
                 (true, 0) => (mantissa, 1),

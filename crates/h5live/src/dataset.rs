@@ -281,7 +281,7 @@ impl Dataset {
     /// It is of variable length, and damaged.
     pub fn fill_value(&self) -> Result<Option<Value>> {
         let meta = &self.shared.meta;
-        if meta.fill.as_ref().is_some_and(|fill| fill.value == Fill::Undefined) {
+        if meta.fill.as_ref().is_none_or(|fill| fill.value == Fill::Undefined) {
             return Ok(None);
         }
         let zeros = vec![0; meta.element_size];
@@ -302,10 +302,10 @@ impl Dataset {
     #[must_use]
     pub fn has_fill_value(&self) -> Option<bool> {
         match self.shared.meta.fill.as_ref().map(|fill| &fill.value) {
-            Some(Fill::Undefined) => None,
-            Some(Fill::Value(_)) => Some(true),
             // Files of before there were fill values say nothing.
-            Some(Fill::Default) | None => Some(false),
+            Some(Fill::Undefined) | None => None,
+            Some(Fill::Value(_)) => Some(true),
+            Some(Fill::Default) => Some(false),
         }
     }
 

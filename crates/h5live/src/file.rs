@@ -193,6 +193,18 @@ impl File {
         self.inner.superblock.flags.0
     }
 
+    /// Bytes of an address in the file's structures: usually 8.
+    #[must_use]
+    pub fn offset_size(&self) -> u8 {
+        self.inner.source.widths().offset
+    }
+
+    /// Bytes of a length in the file's structures: usually 8.
+    #[must_use]
+    pub fn length_size(&self) -> u8 {
+        self.inner.source.widths().length
+    }
+
     /// Bytes in front of the superblock, which belong to someone else.
     #[must_use]
     pub fn userblock_size(&self) -> u64 {

@@ -5,11 +5,13 @@
 //! - [`process`]: child processes of a test, and the signals that stop, continue and kill them;
 //! - [`formula`]: the values test data is made of, the same here and in Python;
 //! - [`history`]: the judge of what a reader of a growing dataset may see;
-//! - [`matrix`]: every kind of type, storage, filter and fill value, written and checked by the other side.
+//! - [`matrix`]: every kind of type, storage, filter and fill value, written and checked by the other side;
+//! - [`corpus`]: directories of files of all kinds, each with a description that a reader is held against.
 //!
 //! What a test needs and the machine lacks is an error that names `cargo xtask setup`, never a skipped test. Nothing here knows
 //! h5live: the judges must not share its mistakes.
 
+pub mod corpus;
 mod error;
 pub mod formula;
 mod h5py;

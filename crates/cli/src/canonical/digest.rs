@@ -9,6 +9,7 @@ use h5live::{Datatype, Element, File, HeapRead, Object, Reference, StringPadding
 use sha2::{Digest, Sha256};
 
 use super::json::{list, quote};
+use super::types::memory_members;
 
 /// Types nest in values at most this deep: variable-length data could otherwise lead in a circle.
 const MOST_NESTED: u32 = 64;
@@ -41,9 +42,12 @@ impl Digester<'_> {
         if let Some(number) = Number::of(stored) {
             return Ok(sha256(&number.canonical(raw)?));
         }
+        if let Some(OpaqueArray::Numbers) = OpaqueArray::of(stored) {
+            return Ok(sha256(raw));
+        }
         if let Datatype::Compound(compound) = stored {
             let mut columns = Vec::new();
-            for number in by_offset(compound) {
+            for (number, _) in memory_members(compound).0 {
                 let member = &compound.members[number];
                 let (start, len) = (member.offset as usize, member.datatype.size() as usize);
                 let column: Vec<u8> =
@@ -86,7 +90,7 @@ impl Digester<'_> {
         Ok(match stored {
             Datatype::Array(array) => all(raw, &array.base)?,
             Datatype::Compound(compound) => {
-                let each = by_offset(compound).into_iter().map(|number| {
+                let each = memory_members(compound).0.into_iter().map(|(number, _)| {
                     let member = &compound.members[number];
                     let element = part(raw, member.offset as usize, member.datatype.size() as usize);
                     self.json(element, &member.datatype, depth + 1)
@@ -100,10 +104,14 @@ impl Digester<'_> {
                 }
                 StringPadding::NullTerminate | StringPadding::NullPad => raw,
             }),
+            Datatype::Opaque(_) if OpaqueArray::of(stored) == Some(OpaqueArray::Text) => text(raw),
             Datatype::VarLenString(_) => text(&self.heap.fetch(raw, 1)?),
             Datatype::VarLen(sequence) => {
                 let data = self.heap.fetch(raw, sequence.base.size() as usize)?;
-                all(&data, &sequence.base)?
+                // h5py hands out big-endian numbers of a sequence as if they were little-endian, and the descriptions that
+                // this one is held against have them so.
+                let base = as_little_endian(&sequence.base);
+                all(&data, base.as_ref().unwrap_or(&sequence.base))?
             }
             Datatype::Reference(reference) => self.reference(raw, *reference),
             _ => format!("\"o{}\"", hex(raw)),
@@ -195,13 +203,6 @@ fn part(element: &[u8], start: usize, len: usize) -> &[u8] {
     element.get(start..start.saturating_add(len)).unwrap_or_default()
 }
 
-/// The members' numbers in the order of their places.
-fn by_offset(compound: &Compound) -> Vec<usize> {
-    let mut numbers: Vec<usize> = (0..compound.members.len()).collect();
-    numbers.sort_by_key(|number| compound.members[*number].offset);
-    numbers
-}
-
 /// Text up to its first NUL.
 fn text(bytes: &[u8]) -> String {
     format!("\"s{}\"", hex(bytes.split(|byte| *byte == 0).next().unwrap_or_default()))
@@ -288,6 +289,48 @@ impl<'t> Number<'t> {
             }
         })
     }
+}
+
+/// What numpy can say in an opaque type that h5py has tagged with a numpy type: `NUMPY:<M8[s]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OpaqueArray {
+    /// Times and spans of time, as integers.
+    Numbers,
+    /// Strings of a fixed length.
+    Text,
+}
+
+impl OpaqueArray {
+    fn of(stored: &Datatype) -> Option<Self> {
+        let Datatype::Opaque(opaque) = stored else { return None };
+        match opaque.tag.as_bytes().strip_prefix(b"NUMPY:")? {
+            [b'<', b'M' | b'm', ..] => Some(Self::Numbers),
+            [b'|', b'S', ..] => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// The same numbers in little-endian order; `None` for what is not a big-endian number.
+fn as_little_endian(stored: &Datatype) -> Option<Datatype> {
+    let turned = match stored {
+        Datatype::Integer(integer) if integer.order == ByteOrder::Big => {
+            Datatype::Integer(Integer { order: ByteOrder::Little, ..*integer })
+        }
+        Datatype::Enum(names) if names.base.order == ByteOrder::Big => {
+            Datatype::Integer(Integer { order: ByteOrder::Little, ..names.base })
+        }
+        Datatype::Float(float) if float.order == FloatOrder::Big => Datatype::Float(float.in_order(FloatOrder::Little)),
+        Datatype::Compound(compound) => match complex(compound)? {
+            Number::Complex(Datatype::Float(float), _) if float.order == FloatOrder::Big => {
+                let part = Datatype::Float(float.in_order(FloatOrder::Little));
+                Datatype::compound([("r", part.clone()), ("i", part)])
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(turned)
 }
 
 /// An integer of the same size, sign and order that has no bits to spare.

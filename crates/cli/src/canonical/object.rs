@@ -64,9 +64,22 @@ fn shape(dataset: &Dataset) -> String {
     if dataset.is_null() { "null".to_owned() } else { list(dataset.shape()) }
 }
 
+fn max_shape(dataset: &Dataset) -> String {
+    if dataset.is_null() {
+        return "null".to_owned();
+    }
+    // libhdf5 takes "unlimited" for a number where lengths have less than 8 bytes.
+    let unlimited = match dataset.file().length_size() {
+        bytes @ ..8 => Some((1u64 << (8 * u32::from(bytes))) - 1),
+        _ => None,
+    };
+    let max: Vec<Option<u64>> = dataset.max_shape().iter().map(|max| max.or(unlimited)).collect();
+    nullable(&max)
+}
+
 fn storage(dataset: &Dataset, fields: &mut Fields) {
     fields.put("shape", shape(dataset));
-    fields.put("maxshape", if dataset.is_null() { "null".to_owned() } else { nullable(dataset.max_shape()) });
+    fields.put("maxshape", max_shape(dataset));
     fields.put("chunks", dataset.chunk_shape().map_or_else(|| "null".to_owned(), list));
     fields.put_text("h5type", notation(dataset.datatype()).as_bytes());
     fields.put("committed", dataset.committed_datatype().is_some());

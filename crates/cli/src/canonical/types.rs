@@ -65,7 +65,7 @@ pub(super) fn memory_size(datatype: &Datatype) -> u64 {
 
 /// The members, each by its number and where it lies in memory, and the size of the whole. Members that change their size
 /// move those behind them, and have them all sorted by their offsets.
-fn memory_members(compound: &Compound) -> (Vec<(usize, u64)>, u64) {
+pub(super) fn memory_members(compound: &Compound) -> (Vec<(usize, u64)>, u64) {
     let mut order: Vec<usize> = (0..compound.members.len()).collect();
     if compound.members.iter().any(|member| changes(&member.datatype)) {
         order.sort_by_key(|number| compound.members[*number].offset);
