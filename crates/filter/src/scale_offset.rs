@@ -236,7 +236,8 @@ impl Parameters {
         let span = (most * scale - least * scale).round();
         let plain = (Header { bits: width, minimum: least_bits }, None);
         // Neither infinities nor numbers that are none can be scaled.
-        if others().any(|bits| !number(*bits).is_finite()) || !(span < (1_u64 << (width - 2)) as f64) {
+        let is_sound = span.is_finite() && others().all(|bits| number(*bits).is_finite());
+        if !is_sound || span >= (1_u64 << (width - 2)) as f64 {
             return plain;
         }
         let bits = self.bits_for(span as u64, width);
