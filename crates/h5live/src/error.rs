@@ -149,6 +149,16 @@ pub enum ErrorKind {
         /// What the system answered.
         why: String,
     },
+    /// An earlier sync failed. The system does not remember that, and a later one that succeeds proves nothing: so there is no durable
+    /// publication any more in this session. What was acknowledged as durable before is.
+    #[error(
+        "cannot publish durably: an earlier sync failed ({why}), and what it was to settle may never reach the medium; \
+         visible publication goes on. Copy the file to another place, or close and check it"
+    )]
+    NotDurable {
+        /// What the system answered then.
+        why: String,
+    },
     /// The writer of a followed file ended without closing it.
     #[error("the writer {writer} died at commit {commit}")]
     WriterDied {

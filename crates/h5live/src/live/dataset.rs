@@ -410,7 +410,8 @@ impl WrittenDataset {
         if self.resized {
             let ExtentPlace { chunk, offset, width } = self.place;
             let dims = &self.dims;
-            writer.edit(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
+            // A smaller extent is taken at its word: whoever makes it gives up what it leaves out.
+            writer.edit_adding(LiveBlock::ObjectHeaderChunk, chunk.addr, chunk.size as usize, |image| {
                 let mut first = None;
                 for (axis, dim) in dims.iter().enumerate() {
                     let at = offset + axis * width;

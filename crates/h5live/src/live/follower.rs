@@ -9,7 +9,7 @@ use h5live_format::Addr;
 use h5live_format::superblock::{ConsistencyFlags, Superblock};
 use h5live_storage::{Lease, LeaseError, PathState, ReadAt};
 
-use super::trailer::{self, FOOTER, Trailer, Writer};
+use super::trailer::{self, Datasets, FOOTER, Trailer, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Patience, Source};
 
@@ -166,7 +166,20 @@ impl Follower {
     }
 
     /// The record at `position`; `None` when there is none, there.
+    ///
+    /// Power that was lost may have left a parted record beside datasets of another. Where no writer lives to make that good, the
+    /// object headers are what there is.
     fn read_at(&self, state: &mut State, position: u64) -> Result<Option<Trailer>> {
+        match self.read_record(state, position, self.nobody_writes()) {
+            // Bytes that are no file have no lease to ask about: patience tells.
+            Err(error) if self.file.is_none() && matches!(error.kind(), ErrorKind::Unstable { .. }) => {
+                self.read_record(state, position, true)
+            }
+            read => read,
+        }
+    }
+
+    fn read_record(&self, state: &mut State, position: u64, may_lack_datasets: bool) -> Result<Option<Trailer>> {
         let mut len = state.buffer.len().max(GUESS);
         self.source.patiently(|| {
             loop {
@@ -185,10 +198,39 @@ impl Follower {
                         }
                         len = needed as usize;
                     }
-                    Some(_) => return Ok(Some(Trailer::decode(&state.buffer, position)?)),
+                    Some(_) => {
+                        let (mut trailer, datasets) = Trailer::decode(&state.buffer, position)?;
+                        match datasets.map(|datasets| self.join(&mut trailer, datasets)) {
+                            Some(Err(error)) if !(may_lack_datasets && error.may_be_torn()) => return Err(error),
+                            _ => {}
+                        }
+                        return Ok(Some(trailer));
+                    }
                 }
             }
         })
+    }
+
+    /// Reads the datasets of a parted record.
+    fn join(&self, trailer: &mut Trailer, datasets: Datasets) -> Result<()> {
+        let size = self.storage.size().map_err(|source| Error::io("find the file's size", source))?;
+        let at = trailer.position.checked_add(datasets.offset);
+        let joined = match at.filter(|at| at.checked_add(datasets.len).is_some_and(|end| end <= size)) {
+            Some(at) => {
+                let mut bytes = vec![0; datasets.len as usize];
+                match self.storage.read_exact_at(&mut bytes, at) {
+                    Ok(()) => trailer.join(datasets, &bytes),
+                    Err(source) => return Err(Error::io("read the live trailer", source)),
+                }
+            }
+            None => trailer.join(datasets, &[]),
+        };
+        Ok(joined?)
+    }
+
+    /// Whether it is certain that no writer lives.
+    fn nobody_writes(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| matches!(Lease::is_held(file), Ok(false)))
     }
 
     fn position_by_footer(&self, size: u64) -> Result<Option<u64>> {

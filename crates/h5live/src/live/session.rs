@@ -238,12 +238,27 @@ impl Session {
             dataset.published();
         }
         self.dirty.clear();
-        // The lease keeps other writers of ours out while the lock is being converted.
-        if let Some(file) = &self.file {
-            let lock = file.lock(LockMode::Shared, Locking::from_env()).map_err(|error| locked(error, file.path()))?;
-            debug_assert!(!matches!(lock, Lock::Held(LockMode::Exclusive)));
+        self.share_lock().inspect_err(|_| self.abandon())
+    }
+
+    /// Turns the exclusive lock into a shared one, which lets readers in. The system gives the one up before it grants the other, and a
+    /// libhdf5 writer that comes between has the file: then nothing more is written here. Writers of ours are kept out by the lease.
+    fn share_lock(&mut self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        match file.lock(LockMode::Shared, Locking::from_env()).map_err(|error| locked(error, file.path()))? {
+            // One that came and went within that instant has left its marks.
+            Lock::Held(_) => self.writer.require_untouched(),
+            Lock::Off | Lock::Unsupported => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Ends the session without another write: the file is someone else's.
+    fn abandon(&mut self) {
+        self.closed = true;
+        self.dirty.clear();
+        self.datasets.clear();
+        self.lease = None;
+        self.file = None;
     }
 
     /// Publishes, ends the session and gives the file free.
@@ -370,4 +385,46 @@ fn new_session_id() -> SessionId {
         half.copy_from_slice(&hasher.finish().to_le_bytes());
     }
     SessionId(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands in the instant in which the lock is converted: another's exclusive lock, or what it has changed.
+    #[test]
+    fn whoever_comes_between_the_locks_has_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        for comes_and_goes in [false, true] {
+            let path = directory.path().join("run.h5");
+            let mut session = Session::create(&path, GroupSettings::default()).unwrap();
+            let file = session.file.clone().unwrap();
+            let other = File::open_read_write(&path).unwrap();
+            file.unlock().unwrap();
+            let taken = other.lock(LockMode::Exclusive, Locking::On).unwrap();
+            assert_eq!(taken, Lock::Held(LockMode::Exclusive));
+            let error = if comes_and_goes {
+                // As if it had been there and gone, after the session's own last write: it took the end of the file with it.
+                session.file = None;
+                session.go_live(false).unwrap();
+                other.set_len(48).unwrap();
+                other.unlock().unwrap();
+                session.file = Some(file);
+                session.share_lock().inspect_err(|_| session.abandon()).unwrap_err()
+            } else {
+                session.go_live(false).unwrap_err()
+            };
+            let expected = if comes_and_goes {
+                matches!(error.kind(), ErrorKind::Changed { .. })
+            } else {
+                matches!(error.kind(), ErrorKind::Locked { .. })
+            };
+            assert!(expected, "{error}");
+            let left = std::fs::read(&path).unwrap();
+            assert!(session.is_closed());
+            drop(session);
+            assert!(std::fs::read(&path).unwrap() == left, "nothing more is written");
+            let _ = other.unlock();
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use h5live_format::{Addr, Malformed, Why, lookup3};
 use h5live_storage::{Barrier, ReadAt, Storage};
@@ -36,6 +36,10 @@ pub(crate) struct Stage {
     used: AtomicU64,
     /// Bytes were written ahead of the publication: a barrier must still part them from what will count on them.
     ahead: AtomicBool,
+    /// Why a sync failed: what it covered may be lost, and later ones do not tell.
+    sync_failed: OnceLock<String>,
+    /// Something staged takes the place of what was published before, or names structures that are new.
+    replaces: AtomicBool,
 }
 
 #[derive(Default)]
@@ -126,6 +130,8 @@ impl Stage {
             watched: AtomicBool::new(false),
             used: AtomicU64::new(0),
             ahead: AtomicBool::new(false),
+            sync_failed: OnceLock::new(),
+            replaces: AtomicBool::new(false),
         }
     }
 
@@ -144,8 +150,25 @@ impl Stage {
         self.used.store(used, Ordering::Relaxed);
     }
 
-    /// Stages a new block at an address that nothing names.
+    /// Whether the publication does more than add elements: should part of it be lost with the power, what was published before it
+    /// might be lost with it.
+    pub(crate) fn replaces(&self) -> bool {
+        self.replaces.load(Ordering::Relaxed)
+    }
+
+    /// Notes that bytes were written past the stage, on which what is staged counts.
+    pub(crate) fn written_ahead(&self) {
+        self.ahead.store(true, Ordering::Relaxed);
+    }
+
+    /// Stages a new block of structure at an address that nothing names.
     pub(crate) fn fresh(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
+        self.replaces.store(true, Ordering::Relaxed);
+        self.fresh_data(addr, image)
+    }
+
+    /// Stages a new block that none but new elements will name.
+    pub(crate) fn fresh_data(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
         let mut blocks = self.write_blocks();
         blocks.known.remove(&addr.0);
         blocks.fresh_bytes += image.len();
@@ -177,12 +200,24 @@ impl Stage {
         self.storage.write_all_at(bytes, self.base + addr.0).map_err(|source| Error::io("write raw data", source))
     }
 
-    /// Changes the block of `len` bytes at `addr`: `change` gets all bytes but the checksum and tells the first that it
+    /// Changes the block of `len` bytes at `addr` as [`Stage::edit_adding`] does, in a way that may take from readers what they see now.
+    pub(crate) fn edit(
+        &self,
+        kind: LiveBlock,
+        addr: Addr,
+        len: usize,
+        change: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<()> {
+        self.replaces.store(true, Ordering::Relaxed);
+        self.edit_adding(kind, addr, len, change)
+    }
+
+    /// Changes the block of `len` bytes at `addr`, only adding to what can be found by it: `change` gets all bytes but the checksum and tells the first that it
     /// touched (or none). The checksum that was there must hold; the new one is set here.
     ///
     /// While readers may look, what changes must lie in one page, or a crash could leave half of it: a block that was
     /// placed otherwise is refused with [`Error`], unless it is still fresh.
-    pub(crate) fn edit(
+    pub(crate) fn edit_adding(
         &self,
         kind: LiveBlock,
         addr: Addr,
@@ -233,14 +268,15 @@ impl Stage {
         let mut blocks = self.write_blocks();
         blocks.known.remove(&addr.0);
         debug_assert!(blocks.containing(addr.0, len).is_none(), "a block that keeps its checksum is changed once");
+        self.replaces.store(true, Ordering::Relaxed);
         let to = start.len();
         blocks.by_addr.insert(addr.0, Block { to, ..Block::new(image, 0, kind.layer()) });
         Ok(())
     }
 
-    /// Stages bytes that are no HDF5 structure and belong to the last layer: the live trailer. `at` is absolute.
-    pub(crate) fn commit_record(&self, at: u64, image: Vec<u8>) {
-        self.write_blocks().by_addr.insert(at - self.base, Block::new(image, 0, Layer::Commit));
+    /// Stages bytes that are no HDF5 structure: part of the live trailer. `at` is absolute.
+    pub(crate) fn record(&self, layer: Layer, at: u64, image: Vec<u8>) {
+        self.write_blocks().by_addr.insert(at - self.base, Block::new(image, 0, layer));
     }
 
     /// Whether the block at `addr` has been swept in this publication. Whatever else changes in it would have to come
@@ -266,21 +302,53 @@ impl Stage {
     /// Performs what is staged, layer by layer, with a barrier after each that wrote something. After an error the
     /// publication is still staged as a whole and may be tried again: every write in it can be repeated.
     pub(crate) fn publish(&self, barrier: Barrier) -> Result<()> {
+        self.require_barrier(barrier)?;
         let mut blocks = self.write_blocks();
         for layer in Layer::ALL {
             let wrote = self.write_layer(&blocks, layer)?;
             if wrote || layer == Layer::Fresh && self.ahead.load(Ordering::Relaxed) {
-                self.storage.barrier(barrier).map_err(|source| Error::io("settle a publication", source))?;
+                self.barrier(barrier)?;
                 self.ahead.store(false, Ordering::Relaxed);
             }
         }
         for (addr, block) in std::mem::take(&mut blocks.by_addr) {
-            if !matches!(block.layer, Layer::Fresh | Layer::Commit) {
+            if !matches!(block.layer, Layer::Fresh | Layer::Commit) && addr < self.used.load(Ordering::Relaxed) {
                 blocks.remember(addr, block.swept.map_or(block.image, |swept| swept.image));
             }
         }
         blocks.fresh_bytes = 0;
+        self.replaces.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Parts what was written from what will be.
+    pub(crate) fn barrier(&self, barrier: Barrier) -> Result<()> {
+        self.require_barrier(barrier)?;
+        self.storage.barrier(barrier).map_err(|source| {
+            if barrier == Barrier::Durable {
+                // The first failure is the one that matters.
+                let _ = self.sync_failed.set(source.to_string());
+            }
+            Error::io("settle what was written", source)
+        })
+    }
+
+    /// Refuses what cannot be promised any more.
+    fn require_barrier(&self, barrier: Barrier) -> Result<()> {
+        match self.sync_failed.get() {
+            Some(why) if barrier == Barrier::Durable => Err(Error::new(ErrorKind::NotDurable { why: why.clone() })),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether nothing more can be made durable.
+    pub(crate) fn cannot_settle(&self) -> bool {
+        self.sync_failed.get().is_some()
+    }
+
+    /// Gives up what is staged at file offset `at` or above: a record that was not published, at a place that may change.
+    pub(crate) fn forget_from(&self, at: u64) {
+        self.write_blocks().by_addr.split_off(&(at - self.base));
     }
 
     /// Writes the blocks of one layer; neighbours go in one call. Tells whether there were any.

@@ -16,7 +16,7 @@ use h5live_storage::{Barrier, Storage};
 use super::layer::{Layer, LiveBlock};
 use super::space::{PAGE, Placement, Space};
 use super::stage::Stage;
-use super::trailer::{self, Extent, FOOTER, SessionId, Trailer, Writer as Identity};
+use super::trailer::{self, Datasets, Extent, FOOTER, SessionId, Trailer, Writer as Identity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Patience, Source};
 
@@ -35,7 +35,7 @@ pub(crate) struct Writer {
     superseded: u64,
     /// Whether links, attributes or objects changed since the last publication.
     structure_changed: bool,
-    /// Whether a publication was durable: then closing must not take back what it promised.
+    /// Whether a publication was durable: then no later one, durable or not, may take back what it promised.
     durable: bool,
 }
 
@@ -44,6 +44,8 @@ struct Session {
     trailer: Trailer,
     /// Bytes from the record to the end of the file.
     region: u64,
+    /// Where the datasets were written last, if the record is too large to hold them.
+    datasets: Option<Datasets>,
     /// Extents set since the last publication.
     changed: BTreeMap<u64, Vec<u64>>,
 }
@@ -53,20 +55,71 @@ struct Before {
     commit: u64,
     structure: u64,
     extents: Vec<(u64, Option<Extent>)>,
+    datasets: Option<Datasets>,
 }
 
 impl Session {
-    /// Bytes of the record that the next commit writes.
-    fn next_len(&self) -> u64 {
+    /// Bytes of the datasets that the next commit adds to the record.
+    fn added_len(&self) -> u64 {
         let known = &self.trailer.extents;
         let new = self.changed.iter().filter(|(dataset, _)| !known.contains_key(dataset));
-        self.trailer.len() + new.map(|(_, dims)| Extent::len(dims.len())).sum::<u64>()
+        new.map(|(_, dims)| Extent::len(dims.len())).sum()
+    }
+
+    /// Whether the record that the next commit writes finds room.
+    fn has_room(&self) -> bool {
+        let added = self.added_len();
+        match self.trailer.len() + added {
+            len @ ..=PAGE => len + FOOTER <= self.region,
+            _ => self.trailer.datasets_len() + added <= self.place_size(),
+        }
+    }
+
+    /// Bytes of each of the two places for the datasets of a record that cannot hold them.
+    fn place_size(&self) -> u64 {
+        self.region.saturating_sub(PAGE + FOOTER) / 2 / PAGE * PAGE
+    }
+
+    /// Sets the bytes from the record to the end of the file, so that the record may grow to twice what the next commit needs.
+    fn make_room(&mut self) {
+        let added = self.added_len();
+        let len = self.trailer.len() + added;
+        self.region = if 2 * len <= PAGE {
+            PAGE
+        } else {
+            PAGE + 2 * (2 * (self.trailer.datasets_len() + added)).next_multiple_of(PAGE) + PAGE
+        };
+        self.datasets = None;
+    }
+
+    /// The writes of the record as it is now, with the offsets in the file at which they belong: the last one is the record, and lies
+    /// within a page.
+    fn render(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let position = self.trailer.position;
+        if self.trailer.len() <= PAGE {
+            self.datasets = None;
+            return vec![(position, self.trailer.encode())];
+        }
+        // By turns: the place that the record in the file names is left alone.
+        let offset = match self.datasets {
+            Some(datasets) if datasets.offset == PAGE => PAGE + self.place_size(),
+            _ => PAGE,
+        };
+        let bytes = self.trailer.encode_datasets();
+        let named = Datasets::placed(&bytes, offset);
+        self.datasets = Some(named);
+        vec![(position + offset, bytes), (position, self.trailer.encode_parted(named))]
     }
 
     /// Lets the trailer say what the next commit makes true.
     fn begin_commit(&mut self, structure_changed: bool) -> Before {
         let trailer = &mut self.trailer;
-        let mut before = Before { commit: trailer.commit, structure: trailer.structure, extents: Vec::new() };
+        let mut before = Before {
+            commit: trailer.commit,
+            structure: trailer.structure,
+            extents: Vec::new(),
+            datasets: self.datasets,
+        };
         trailer.commit += 1;
         trailer.published = SystemTime::now();
         if structure_changed {
@@ -83,6 +136,7 @@ impl Session {
     fn take_back(&mut self, before: Before) {
         self.trailer.commit = before.commit;
         self.trailer.structure = before.structure;
+        self.datasets = before.datasets;
         for (dataset, extent) in before.extents {
             match extent {
                 Some(extent) => self.trailer.extents.insert(dataset, extent),
@@ -131,7 +185,13 @@ impl Writer {
     pub(crate) fn flush_fresh(&mut self) -> Result<()> {
         self.lead()?;
         self.raise_bound()?;
-        self.stage.flush_fresh()
+        self.stage.flush_fresh()?;
+        if self.keeps_promises() { self.stage.barrier(Barrier::Durable) } else { Ok(()) }
+    }
+
+    /// Whether something was promised to survive a loss of power, and more can be.
+    fn keeps_promises(&self) -> bool {
+        self.durable && !self.stage.cannot_settle()
     }
 
     /// Reads the file as it will be after the publication.
@@ -199,7 +259,12 @@ impl Writer {
         self.superseded
     }
 
-    /// Stages a new block.
+    /// Stages a new block of data, which none but new elements will name.
+    pub(crate) fn fresh_data(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
+        self.stage.fresh_data(addr, image)
+    }
+
+    /// Stages a new block of structure.
     pub(crate) fn fresh(&self, addr: Addr, image: Vec<u8>) -> Result<()> {
         self.stage.fresh(addr, image)
     }
@@ -227,12 +292,29 @@ impl Writer {
         len: usize,
         change: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Result<()> {
+        self.part_from_sweep(kind, addr, len)?;
+        self.stage.edit(kind, addr, len, change)
+    }
+
+    /// Changes a live block, only adding to what can be found by it; see [`Stage::edit_adding`].
+    pub(crate) fn edit_adding(
+        &mut self,
+        kind: LiveBlock,
+        addr: Addr,
+        len: usize,
+        change: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<()> {
+        self.part_from_sweep(kind, addr, len)?;
+        self.stage.edit_adding(kind, addr, len, change)
+    }
+
+    fn part_from_sweep(&mut self, kind: LiveBlock, addr: Addr, len: usize) -> Result<()> {
         if self.live.is_some() && kind.layer() < Layer::Sweep && self.stage.is_swept(addr, len) {
             self.lead()?;
             self.raise_bound()?;
-            self.stage.publish(if self.durable { Barrier::Durable } else { Barrier::Visible })?;
+            self.stage.publish(if self.keeps_promises() { Barrier::Durable } else { Barrier::Visible })?;
         }
-        self.stage.edit(kind, addr, len, change)
+        Ok(())
     }
 
     /// Replaces the start of a live block whose checksum stays what it is; see [`Stage::replace_start`].
@@ -255,11 +337,11 @@ impl Writer {
         }
         let commit = session.trailer.commit;
         session.trailer.extents.insert(dataset.0, Extent { commit, dims: dims.to_vec() });
-        if session.trailer.len() + FOOTER > session.region {
+        if !session.has_room() {
             return self.move_trailer();
         }
-        let (position, record) = (session.trailer.position, session.trailer.encode());
-        self.write_record(position, &record)
+        let writes = session.render();
+        self.write_record(&writes)
     }
 
     /// Notes the extent a dataset has from the next publication on.
@@ -286,20 +368,26 @@ impl Writer {
         let told = !self.structure_changed && self.live.as_ref().is_none_or(|session| session.changed.is_empty());
         if told && self.stage.is_empty() {
             if barrier == Barrier::Durable {
-                let settled = self.stage.storage().barrier(barrier);
-                settled.map_err(|source| Error::io("settle what was written", source))?;
+                self.stage.barrier(barrier)?;
             }
             return Ok(());
         }
         self.raise_bound()?;
-        if self.live.as_ref().is_some_and(|session| session.next_len() + FOOTER > session.region) {
+        if self.live.as_ref().is_some_and(|session| !session.has_room()) {
             self.move_trailer()?;
         }
         let Some(session) = &mut self.live else { return Ok(()) };
+        // What was promised to survive must not hang on what may not: pages reach the medium in any order.
+        let settles = self.durable && !self.stage.cannot_settle() && self.stage.replaces();
+        let barrier = if settles { Barrier::Durable } else { barrier };
         let before = session.begin_commit(self.structure_changed);
-        self.stage.commit_record(session.trailer.position, session.trailer.encode());
+        for (at, bytes) in session.render() {
+            let layer = if at == session.trailer.position { Layer::Commit } else { Layer::Sweep };
+            self.stage.record(layer, at, bytes);
+        }
         if let Err(error) = self.stage.publish(barrier) {
             session.take_back(before);
+            self.stage.forget_from(session.trailer.position);
             return Err(error);
         }
         session.changed.clear();
@@ -336,7 +424,7 @@ impl Writer {
             published: SystemTime::now(),
             extents: BTreeMap::new(),
         };
-        self.live = Some(Session { trailer, region: 0, changed: BTreeMap::new() });
+        self.live = Some(Session { trailer, region: 0, datasets: None, changed: BTreeMap::new() });
         if strict {
             let mut next = self.superblock.clone();
             next.flags = ConsistencyFlags::WRITE | ConsistencyFlags::SWMR_WRITE;
@@ -350,7 +438,9 @@ impl Writer {
 
     /// Ends the session: publishes, takes the end-of-file back to what is used, and cuts the rest off.
     pub(crate) fn close(&mut self, barrier: Barrier) -> Result<()> {
-        let barrier = if self.durable { Barrier::Durable } else { barrier };
+        let wanted = if self.durable { Barrier::Durable } else { barrier };
+        // What cannot be made durable is closed all the same, and said.
+        let barrier = if self.stage.cannot_settle() { Barrier::Visible } else { wanted };
         self.publish(barrier)?;
         let end = self.base() + self.space.used();
         let mut next = self.superblock.clone();
@@ -362,8 +452,30 @@ impl Writer {
         self.stage.publish(barrier)?;
         // Only now: a reader that finds the file shorter than the superblock says calls it truncated.
         self.live = None;
-        let cut = self.stage.storage().set_len(end).and_then(|()| self.stage.storage().barrier(barrier));
-        cut.map_err(|source| Error::io("trim the file to what is used", source))
+        let cut = self.stage.storage().set_len(end);
+        cut.map_err(|source| Error::io("trim the file to what is used", source))?;
+        self.stage.barrier(wanted)
+    }
+
+    /// Refuses to go on if the file is not as this session left it when it went live.
+    pub(crate) fn require_untouched(&self) -> Result<()> {
+        let Some(session) = &self.live else { return Ok(()) };
+        let position = session.trailer.position;
+        let superblock = self.superblock.encode();
+        let mut found = (vec![0; superblock.len()], vec![0; 40]);
+        let storage = self.stage.storage();
+        let read = storage
+            .read_exact_at(&mut found.0, self.base())
+            .and_then(|()| storage.read_exact_at(&mut found.1, position));
+        let is_ours = |record: &[u8]| record[24..40] == session.trailer.session.0;
+        match read {
+            Ok(()) if found.0 == superblock && is_ours(&found.1) => Ok(()),
+            Ok(()) => Err(Error::new(ErrorKind::Changed { what: "written by another program" })),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(Error::new(ErrorKind::Changed { what: "written by another program" }))
+            }
+            Err(source) => Err(Error::io("read the file again", source)),
+        }
     }
 
     /// Moves end-of-file and size ahead, when what is used comes near.
@@ -393,8 +505,14 @@ impl Writer {
             return Ok(());
         }
         session.trailer.bound = used + (used / 16).clamp(LEAST_BOUND_STEP, MOST_BOUND_STEP);
-        let (position, record) = (session.trailer.position, session.trailer.encode());
-        self.write_record(position, &record)
+        let record = match session.datasets {
+            Some(datasets) if session.trailer.len() > PAGE => session.trailer.encode_parted(datasets),
+            _ => session.trailer.encode(),
+        };
+        let position = session.trailer.position;
+        self.write_record(&[(position, record)])?;
+        // Whatever survives a loss of power, the bound that goes with it does.
+        if self.keeps_promises() { self.stage.barrier(Barrier::Durable) } else { Ok(()) }
     }
 
     /// Extends the file and places the trailer at its new end. The extension and the record come in one write, so there
@@ -406,23 +524,30 @@ impl Writer {
         let old = session.trailer.position;
         let position = ahead.next_multiple_of(PAGE).max(old + session.region);
         session.trailer.position = position;
-        // Twice the record: it may grow in place.
-        session.region = (2 * session.next_len() + FOOTER).next_multiple_of(PAGE);
-        let mut image = session.trailer.encode();
-        image.resize((session.region - FOOTER) as usize, 0);
+        session.make_room();
+        let mut image = vec![0; (session.region - FOOTER) as usize];
+        for (at, bytes) in session.render() {
+            let start = (at - position) as usize;
+            image[start..start + bytes.len()].copy_from_slice(&bytes);
+        }
         image.extend_from_slice(&trailer::footer(position));
-        self.write_record(position, &image)?;
+        self.write_record(&[(position, image)])?;
+        // The end-of-file that comes to lie here must not reach the medium before this.
+        self.stage.written_ahead();
         if old > 0 {
             // A follower that still looks at the old place finds nothing there, and looks for the end of the file.
-            self.write_record(old, &[0; 24])?;
+            self.write_record(&[(old, vec![0; 24])])?;
         }
         Ok(())
     }
 
-    fn write_record(&self, position: u64, bytes: &[u8]) -> Result<()> {
+    fn write_record(&self, writes: &[(u64, Vec<u8>)]) -> Result<()> {
         let storage = self.stage.storage();
-        let written = storage.write_all_at(bytes, position).and_then(|()| storage.barrier(Barrier::Visible));
-        written.map_err(|source| Error::io("write the live trailer", source))
+        for (at, bytes) in writes {
+            let written = storage.write_all_at(bytes, *at).and_then(|()| storage.barrier(Barrier::Visible));
+            written.map_err(|source| Error::io("write the live trailer", source))?;
+        }
+        Ok(())
     }
 
     /// Stages the superblock with another end-of-file (an offset in the file).

@@ -55,7 +55,9 @@ impl HeapWriter {
         let needed = builder.size_with(size);
         let index = builder.add(bytes).ok_or_else(|| Error::unsupported("a collection without indices"))?;
         if needed > LARGEST {
-            let collection = writer.place(builder.finish(), Placement::Anywhere)?;
+            let image = builder.finish();
+            let collection = writer.reserve(image.len() as u64, Placement::Anywhere)?;
+            writer.fresh_data(collection, image)?;
             return Ok(GlobalHeapId { collection, index: index.into() });
         }
         self.close(writer)?;
@@ -76,7 +78,7 @@ impl HeapWriter {
         let Some(OpenCollection { addr, capacity, builder }) = self.open.take() else { return Ok(()) };
         let image = builder.finish();
         let size = image.len() as u64;
-        writer.fresh(addr, image)?;
+        writer.fresh_data(addr, image)?;
         if size < capacity {
             writer.give_back(Addr(addr.0 + size), capacity - size);
         }

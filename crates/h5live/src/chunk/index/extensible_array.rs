@@ -273,7 +273,7 @@ impl ExtensibleArray {
         if self.header != before {
             let bytes = self.header.encode(writer.widths());
             let body = bytes.len() - 4;
-            writer.edit(LiveBlock::ExtensibleArray, self.at, bytes.len(), |image| {
+            writer.edit_adding(LiveBlock::ExtensibleArray, self.at, bytes.len(), |image| {
                 image.copy_from_slice(&bytes[..body]);
                 Some(Header::STATISTICS_OFFSET as usize)
             })?;

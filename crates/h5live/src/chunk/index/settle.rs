@@ -47,12 +47,16 @@ impl ArraySlot {
         let mut element = Vec::with_capacity(form.size().into());
         form.encode(chunk, &mut element);
         let offset = self.offset as usize;
-        writer.edit(kind, self.block, self.size as usize, |image| {
+        let change = |image: &mut [u8]| {
             let place = &mut image[offset..offset + element.len()];
             let changes = *place != *element;
             place.copy_from_slice(&element);
             changes.then_some(offset)
-        })
+        };
+        match self.stored {
+            None => writer.edit_adding(kind, self.block, self.size as usize, change),
+            Some(_) => writer.edit(kind, self.block, self.size as usize, change),
+        }
     }
 }
 
