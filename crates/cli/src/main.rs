@@ -18,6 +18,7 @@ mod npy;
 mod output;
 mod place;
 mod record;
+mod recover;
 mod render;
 mod repack;
 mod rows;
@@ -51,6 +52,7 @@ enum Command {
     Record(record::Record),
     Repack(repack::Repack),
     Check(check::Check),
+    Recover(recover::Recover),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(name = "demo-writer", hide = true)]
@@ -72,6 +74,7 @@ impl Command {
             Self::Record(record) => record.run(),
             Self::Repack(repack) => repack.run(),
             Self::Check(check) => check.run(),
+            Self::Recover(recover) => recover.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
             Self::DemoWriter(writer) => writer.run(),

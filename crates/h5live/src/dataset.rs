@@ -29,6 +29,9 @@ use crate::object::header::ObjectHeader;
 use crate::selection::{IntoSelection, Selection, elements};
 use crate::value::{FileHeap, Value};
 
+/// Bytes of a chunk before filtering at most that are made room for, where nothing in the file says that there are so many.
+const MOST_DECODED: u64 = 4 << 30;
+
 /// A dataset: an array of elements. Clones, and other handles of the same dataset, share one view of its extent.
 #[derive(Clone)]
 pub struct Dataset {
@@ -367,6 +370,19 @@ impl Dataset {
         each().map_err(|error| self.locate(error))
     }
 
+    /// Refuses the stored bytes of a chunk that cannot be undone. Where a filter is not known, nothing can be said.
+    pub(crate) fn verify_chunk(&self, chunk: &ChunkInfo, bytes: &[u8]) -> Result<()> {
+        let meta = &self.shared.meta;
+        let view = self.shared.view();
+        let (Storage::Chunked { layout, .. }, Some(grid)) = (&view.storage, &meta.grid) else { return Ok(()) };
+        if meta.pipeline.check_available().is_err() {
+            return Ok(());
+        }
+        let scaled = grid.chunk_of(&chunk.offset);
+        let is_edge = layout.plain_edge_chunks && !grid.is_inside(&scaled, &view.dims);
+        meta.decode_chunk(is_edge, chunk.filter_mask, bytes).map(|_| ())
+    }
+
     /// The selected elements, in row-major order, converted to `T`.
     ///
     /// # Errors
@@ -629,6 +645,23 @@ impl Meta {
         };
         let pipeline = pipeline(&filters, &file.filters)?;
         Ok(Self { datatype, committed, element_size, space, max, fill, filters, pipeline, grid })
+    }
+
+    /// The elements of a chunk from its stored bytes; `is_plain` where filters leave such a chunk alone.
+    pub(crate) fn decode_chunk(&self, is_plain: bool, filter_mask: u32, bytes: &[u8]) -> Result<Vec<u8>> {
+        let size = self.grid.as_ref().map_or(0, |grid| grid.chunk_bytes);
+        let skipped = self.pipeline.skip_all();
+        if is_plain || self.pipeline.is_empty() || filter_mask & skipped == skipped {
+            return match usize::try_from(size).ok().and_then(|size| bytes.get(..size)) {
+                Some(bytes) => Ok(bytes.to_vec()),
+                None => Err(Error::unsupported(format!("has {} bytes of {size}", bytes.len()))),
+            };
+        }
+        if size > MOST_DECODED {
+            return Err(Error::unsupported(format!("a filtered chunk of {size} bytes")));
+        }
+        let decoded = self.pipeline.decode(filter_mask, bytes, size as usize);
+        Ok(decoded.map_err(|source| ErrorKind::Filter { chunk: Vec::new(), source })?)
     }
 
     /// What is read where nothing was written: one element, or `None` for zeros. Where filling is switched off libhdf5 leaves

@@ -167,6 +167,9 @@ pub enum ErrorKind {
         /// Its last commit.
         commit: u64,
     },
+    /// The program asked for an end.
+    #[error("interrupted")]
+    Interrupted,
     /// The handle's file was closed.
     #[error("the file is closed")]
     Closed,

@@ -127,14 +127,16 @@ impl File {
         Self::assemble(path, source, found.superblock, Role::Reader(follower))
     }
 
-    /// Opens bytes that may be damaged, shorter than they should be, or in the middle of being written.
+    /// Opens bytes that may be damaged, shorter than they should be, or in the middle of being written; not so if they
+    /// are `settled`.
     pub(crate) fn open_damaged(
         storage: Arc<dyn ReadAt>,
         file: Option<h5live_storage::File>,
         path: PathBuf,
+        settled: bool,
     ) -> Result<Self> {
         let found = find_superblock(&storage)?;
-        let patience = if found.is_live { Patience::LIVE } else { Patience::NONE };
+        let patience = if found.is_live && !settled { Patience::LIVE } else { Patience::NONE };
         let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
         let follower = Follower::new(storage, file, source.clone());
         if found.is_live {

@@ -1,9 +1,8 @@
 //! Chunked storage: the index of a dataset, whichever it is, and every chunk it names.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::HashSet;
 
-use h5live_filter::Scratch;
 use h5live_format::array_element::{ElementForm, StoredChunk};
 use h5live_format::message::{ChunkIndex, Chunked};
 use h5live_format::{Addr, Cursor};
@@ -16,8 +15,6 @@ use crate::dataset::Meta;
 use crate::error::ErrorKind;
 
 const CHUNK: &str = "chunk";
-/// Bytes of a chunk before filtering at most that are decoded, where nothing in the file says how many there are.
-const MOST_DECODED: u64 = 4 << 30;
 /// Chunks between two signs of progress.
 const TICK: u64 = 1024;
 
@@ -31,7 +28,6 @@ pub(super) struct Chunks<'c> {
     must_be_there: bool,
     inside: Cell<u64>,
     beyond: Cell<u64>,
-    scratch: RefCell<Scratch>,
     /// Whether it was told that the filters are not all known.
     unknown_told: Cell<bool>,
 }
@@ -52,7 +48,6 @@ impl<'c> Chunks<'c> {
             must_be_there,
             inside: Cell::new(0),
             beyond: Cell::new(0),
-            scratch: RefCell::default(),
             unknown_told: Cell::new(false),
         }
     }
@@ -141,11 +136,6 @@ impl<'c> Chunks<'c> {
         if self.is_filtered() && stored.size == 0 {
             walk.find(Severity::Error, CHUNK, Some(stored.addr), format!("{} has no bytes", self.name(scaled)));
         }
-        let filters = self.meta.pipeline.stages().len() as u32;
-        if filters < 32 && stored.filter_mask >> filters != 0 {
-            let problem = format!("{} skips filters that the dataset does not have", self.name(scaled));
-            walk.find(Severity::Warning, CHUNK, Some(stored.addr), problem);
-        }
         let is_inside = self.grid.touches(scaled, self.dims);
         let counter = if is_inside { &self.inside } else { &self.beyond };
         counter.set(counter.get() + 1);
@@ -166,34 +156,14 @@ impl<'c> Chunks<'c> {
             }
             return;
         }
-        let size = self.grid.chunk_bytes;
-        let is_plain = !self.is_filtered()
-            || self.layout.plain_edge_chunks && !self.grid.is_inside(scaled, self.dims)
-            || stored.filter_mask & self.meta.pipeline.skip_all() == self.meta.pipeline.skip_all();
-        if size > MOST_DECODED && !is_plain {
-            return;
-        }
-        let read = || -> crate::Result<Vec<u8>> {
-            let bytes = walk.source.bytes(CHUNK, stored.addr, stored.size)?;
-            if is_plain {
-                if (bytes.len() as u64) < size {
-                    let why = format!("has {} bytes of {size}", bytes.len());
-                    return Err(crate::Error::unsupported(why));
-                }
-                return Ok(bytes);
-            }
-            let mut chunk = vec![0; size as usize];
-            let mut scratch = self.scratch.borrow_mut();
-            self.meta
-                .pipeline
-                .decode_into(stored.filter_mask, &bytes, &mut chunk, &mut scratch)
-                .map_err(|source| ErrorKind::Filter { chunk: Vec::new(), source })?;
-            Ok(chunk)
-        };
-        match read() {
-            Ok(mut bytes) => {
+        let is_edge = self.layout.plain_edge_chunks && !self.grid.is_inside(scaled, self.dims);
+        let decoded = walk
+            .source
+            .bytes(CHUNK, stored.addr, stored.size)
+            .and_then(|bytes| self.meta.decode_chunk(is_edge, stored.filter_mask, &bytes));
+        match decoded {
+            Ok(bytes) => {
                 walk.decoded += 1;
-                bytes.truncate(size as usize);
                 self.heap_elements(walk, scaled, &bytes);
             }
             Err(error) => {
@@ -203,6 +173,7 @@ impl<'c> Chunks<'c> {
                     ErrorKind::Io { .. } => return walk.unreadable(CHUNK, stored.addr, error),
                     other => other.to_string(),
                 };
+                walk.undecodable += 1;
                 let problem = format!("{}: {why}", self.name(scaled));
                 walk.find(Severity::Error, CHUNK, Some(stored.addr), problem);
             }

@@ -16,6 +16,7 @@ const INDEX_BLOCK: &str = "extensible array index block";
 const SUPER_BLOCK: &str = "extensible array secondary block";
 const DATA_BLOCK: &str = "extensible array data block";
 const PAGE: &str = "extensible array data block page";
+const UNWRITTEN_PAGE: &str = "extensible array data block page, not written yet";
 
 /// An array whose header could be read.
 struct Array<'c> {
@@ -206,7 +207,7 @@ impl Array<'_> {
         for page in 0..pages {
             let at = Addr(at.0.saturating_add(geometry.page_at(page)));
             if !super_block.pages.is_set(geometry.super_block_page_bit(step, number, page)) {
-                walk.claim(PAGE, at, geometry.page_size(), super::owners::Use::Metadata);
+                walk.claim(UNWRITTEN_PAGE, at, geometry.page_size(), super::owners::Use::Metadata);
                 self.skip(geometry.page_elements());
                 continue;
             }

@@ -157,6 +157,7 @@ impl Walk<'_> {
             let (highest, who) = (self.highest.end, std::mem::take(&mut self.highest.who));
             // libhdf5 sets it when it closes the file.
             let severity = if foreign { Severity::Warning } else { Severity::Error };
+            self.misplaced_ends += u64::from(!foreign);
             let problem = format!(
                 "its end-of-file address is {end:#x}, and bytes up to {highest:#x} are named, the last by: {who}"
             );
@@ -165,6 +166,7 @@ impl Walk<'_> {
         let size = self.source.size().unwrap_or(self.physical);
         if size < end {
             let severity = if foreign { Severity::Warning } else { Severity::Error };
+            self.misplaced_ends += u64::from(!foreign);
             let problem = format!("its end-of-file address is {end:#x}, and the file ends at {size:#x}");
             self.find(severity, SUPERBLOCK, Some(Addr(0)), problem);
         }

@@ -13,6 +13,7 @@ use super::walk::{Mended, Walk};
 const HEADER: &str = "fixed array header";
 const DATA_BLOCK: &str = "fixed array data block";
 const PAGE: &str = "fixed array data block page";
+const UNWRITTEN_PAGE: &str = "fixed array data block page, not written yet";
 
 impl Walk<'_> {
     /// Looks at the array whose header lies at `at`, and at every chunk it names.
@@ -89,7 +90,7 @@ impl Walk<'_> {
             if !prefix.pages.is_set(number) {
                 // The block may lie at the very end, where pages nobody has written are not in the file yet.
                 let left = self.physical.saturating_sub(page_at.0);
-                self.claim(PAGE, page_at, size.min(left), Use::Metadata);
+                self.claim(UNWRITTEN_PAGE, page_at, size.min(left), Use::Metadata);
                 continue;
             }
             let decode = |bytes: &[u8]| Page::decode(bytes, page_at.0, &geometry, number);

@@ -102,8 +102,10 @@ impl Walk<'_> {
             let at = header.body_addr(message);
             match Decoded::decode(message.kind, message.flags, &message.body, at.0, self.widths) {
                 Ok(Decoded::Shared(_, SharedMessage::Committed(addr))) => self.share(addr),
-                Ok(Decoded::Unknown(kind)) if message.flags.contains(MessageFlags::FAIL_IF_UNKNOWN) => {
-                    let problem = format!("has a message of unknown type {:#x} that must be understood", kind.0);
+                Ok(Decoded::Unknown(kind)) => {
+                    let must = message.flags.contains(MessageFlags::FAIL_IF_UNKNOWN);
+                    let must = if must { ", which must be understood" } else { "" };
+                    let problem = format!("has a message of unknown type {:#x}{must}", kind.0);
                     self.find(Severity::Warning, WHAT, Some(header.addr), problem);
                 }
                 Ok(_) => {}

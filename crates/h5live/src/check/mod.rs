@@ -20,6 +20,8 @@ mod header;
 pub(crate) mod overlay;
 mod owners;
 mod report;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::path::Path;
@@ -135,8 +137,8 @@ fn look(
 ) -> Result<Report> {
     let size = storage.size().map_err(|source| Error::io("find the file's size", source))?;
     let overlay = Arc::new(Overlay::new(storage));
-    match File::open_damaged(overlay.clone(), file.cloned(), path.to_owned()) {
-        Ok(file) => walk(&file, &overlay, purpose, size, on_progress),
+    match File::open_damaged(overlay.clone(), file.cloned(), path.to_owned(), false) {
+        Ok(file) => walk(&file, &overlay, purpose, size, on_progress).map(|walked| walked.report),
         Err(error) => match error.kind() {
             ErrorKind::Malformed(found) if found.what == file_level::SUPERBLOCK => {
                 let finding = Finding {
@@ -165,20 +167,44 @@ fn look(
     }
 }
 
+/// What a walk found, for recovering.
+pub(crate) struct Walked {
+    pub(crate) report: Report,
+    /// Errors that mean that structure is damaged, not only that chunks cannot be decoded or that ends are out of date.
+    pub(crate) structural: u64,
+    /// Errors that are ends which do not fit together.
+    pub(crate) misplaced_ends: u64,
+    /// The end of what is named, from address 0.
+    pub(crate) highest: u64,
+}
+
+/// Walks through a file that nobody writes, decodes everything, and mends what can be mended.
+pub(crate) fn walk_mending(
+    file: &File,
+    overlay: &Overlay,
+    on_progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Walked> {
+    let size = file.inner.source.size()? + file.inner.source.base();
+    walk(file, overlay, Purpose { data: true, rebuild: true }, size, on_progress)
+}
+
 fn walk(
     file: &File,
     overlay: &Overlay,
     purpose: Purpose,
     size: u64,
     on_progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Report> {
+) -> Result<Walked> {
     let inner = &file.inner;
     let writer = file.writer_state()?;
     let overlay = (!may_move(&writer) || purpose.rebuild).then_some(overlay);
     let mut walk = Walk::new(inner, purpose, overlay, on_progress)?;
     walk.everything()?;
     let superblock = &inner.superblock;
-    let size = if may_move(&writer) { inner.source.size()? + inner.source.base() } else { size };
+    let errors = walk.findings.iter().filter(|finding| finding.severity == Severity::Error).count() as u64;
+    let (misplaced_ends, highest) = (walk.misplaced_ends, walk.highest.end);
+    let structural = (errors + walk.omitted).saturating_sub(walk.undecodable + misplaced_ends);
+    let size = if may_move(&writer) && !purpose.rebuild { inner.source.size()? + inner.source.base() } else { size };
     let within = size.saturating_sub(inner.source.base());
     let end = superblock.end_of_file.saturating_sub(superblock.base);
     let space = walk.owners.sum(end.max(walk.highest.end), within, writer != WriterState::Closed);
@@ -186,7 +212,7 @@ fn walk(
         let problem = format!("{} more findings are not listed", walk.omitted);
         walk.find(Severity::Note, file_level::SUPERBLOCK, None, problem);
     }
-    Ok(Report {
+    let report = Report {
         findings: walk.findings,
         omitted: walk.omitted,
         objects: walk.objects,
@@ -197,5 +223,6 @@ fn walk(
         consistency_flags: superblock.flags.0,
         writer,
         space,
-    })
+    };
+    Ok(Walked { report, structural, misplaced_ends, highest })
 }

@@ -101,12 +101,6 @@ impl Owners {
         self.bytes.iter().sum()
     }
 
-    /// The end of the last stretch below `limit` that is in use, free-space managers' sections not counted.
-    pub(super) fn end(&self, limit: u64) -> u64 {
-        let last = self.stretches.range(..limit).rev().find(|(_, (_, owner))| self.purpose(*owner) != Use::Free);
-        last.map_or(0, |(_, (end, _))| *end)
-    }
-
     /// The sum of it, for a file whose HDF5 data end at `end_of_file` and whose bytes at `size`. In a file that somebody
     /// writes, or wrote and left, what follows the last owned byte is no loss (`is_ahead`).
     pub(super) fn sum(&self, end_of_file: u64, size: u64, is_ahead: bool) -> SpaceUse {
@@ -139,6 +133,15 @@ impl Owners {
             space.ahead = size.saturating_sub(end_of_file.max(at));
         }
         space
+    }
+
+    /// Structure, use and bytes of every stretch.
+    #[cfg(test)]
+    pub(super) fn stretches(&self) -> impl Iterator<Item = (&'static str, Use, Range<u64>)> {
+        self.stretches.iter().map(|(start, (end, owner))| {
+            let Owner { structure, purpose, .. } = &self.owners[owner.0 as usize];
+            (*structure, *purpose, *start..*end)
+        })
     }
 
     /// The first stretch within `bytes` that has an owner, as far as it lies within `bytes` at its start.
@@ -216,7 +219,7 @@ mod tests {
         assert_eq!(overlap, Some(Overlap { bytes: 35..40, other: "data of /a".to_owned() }));
         assert_eq!(owners.claim(12..13, b).map(|overlap| overlap.bytes), Some(12..13));
         assert!(owners.is_free(0..10) && !owners.is_free(0..11) && owners.is_free(70..80) && !owners.is_free(69..70));
-        assert_eq!((owners.owned(), owners.end(100)), (60, 70));
+        assert_eq!(owners.owned(), 60);
         let space = owners.sum(90, 100, false);
         assert_eq!((space.metadata, space.raw, space.dead, space.gaps, space.ahead), (30, 30, 30, 2, 10));
         let told: Vec<_> = space.largest.iter().map(|gap| (gap.address, gap.size, gap.after.as_deref())).collect();

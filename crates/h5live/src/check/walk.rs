@@ -71,6 +71,10 @@ pub(super) struct Walk<'a> {
     pub(super) objects: u64,
     pub(super) chunks: u64,
     pub(super) decoded: u64,
+    /// Errors that are chunks which cannot be decoded.
+    pub(super) undecodable: u64,
+    /// Errors that are ends which do not fit together.
+    pub(super) misplaced_ends: u64,
     object: Option<String>,
     on_progress: OnProgress<'a>,
     /// What ends the walk: the system refuses to read.
@@ -103,6 +107,8 @@ impl<'a> Walk<'a> {
             objects: 0,
             chunks: 0,
             decoded: 0,
+            undecodable: 0,
+            misplaced_ends: 0,
             object: None,
             on_progress,
             failed: None,

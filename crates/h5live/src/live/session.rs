@@ -343,7 +343,7 @@ fn acquire(file: &File) -> Result<Option<Lease>> {
     }
 }
 
-fn locked(error: LockError, path: &Path) -> Error {
+pub(crate) fn locked(error: LockError, path: &Path) -> Error {
     match error {
         LockError::Conflict { .. } => Error::new(ErrorKind::Locked { holder: holder(path) }),
         LockError::Unsupported { source, .. } => Error::new(ErrorKind::NoLocks { why: source.to_string() }),

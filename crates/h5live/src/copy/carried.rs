@@ -2,8 +2,13 @@
 
 use std::collections::HashMap;
 
-use h5live::datatype::ReferenceKind;
-use h5live::{AttributeValue, Datatype, Element, ErrorKind, HeapRead, HeapWrite, Reference, Result};
+use h5live_format::message::Datatype;
+use h5live_format::message::datatype::ReferenceKind;
+
+use crate::element::{Element, HeapRead, HeapWrite};
+use crate::error::{ErrorKind, Result};
+use crate::structure::AttributeValue;
+use crate::value::Reference;
 
 /// Bytes of an element of variable length in files with addresses of 8 bytes, as new files have.
 const VAR_LEN_SIZE: u32 = 16;
