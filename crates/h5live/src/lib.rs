@@ -34,6 +34,7 @@ mod file;
 mod group;
 mod lifecycle;
 mod live;
+mod members;
 mod object;
 mod selection;
 mod source;
