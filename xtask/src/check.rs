@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::command::{cargo, run, succeeds};
+use crate::corpus;
 use crate::setup::{ENVIRONMENTS, install};
 
 /// All tests, or those whose names contain one of the filters.
@@ -29,7 +30,8 @@ pub(crate) fn ci(_: &[String]) -> Result<(), Failure> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    test(&[])
+    test(&[])?;
+    corpus::judge_all()
 }
 
 /// Benchmarks, all or those named.

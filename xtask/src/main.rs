@@ -17,11 +17,11 @@ type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>, &
 const TASKS: &[Task] = &[
     ("setup", "", setup::run, "install what the tests need: two versions of h5py, HDF5's tools, strace"),
     ("test", "[FILTER..]", check::test, "setup, then run all tests, or those whose names contain a FILTER"),
-    ("ci", "", check::ci, "everything that must pass: formatting, clippy, documentation, tests"),
+    ("ci", "", check::ci, "everything that must pass: formatting, clippy, documentation, tests, and reading a corpus"),
     (
         "corpus",
         "DIR [OPTION..]",
-        corpus::run_task,
+        corpus::judge,
         "describe the files of a corpus and compare with what they should be; --help lists the options",
     ),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 
-use h5live::{Dataset, File, Group, MemberKind, Object};
+use h5live::{Dataset, ErrorKind, File, Group, MemberKind, Object};
 
 use crate::failure::Failure;
 
@@ -25,7 +25,7 @@ impl Place {
         let mut file = word;
         let mut inside = Vec::new();
         // A path that goes through a file is no path of the filesystem: so what exists is the file.
-        while fs::metadata(file).is_err() {
+        while !exists(file) {
             match (file.parent(), file.file_name()) {
                 (Some(parent), Some(name)) if parent != Path::new("") => {
                     inside.push(name.to_string_lossy().into_owned());
@@ -34,7 +34,7 @@ impl Place {
                 _ => break,
             }
         }
-        if !file.is_file() {
+        if fs::metadata(file).is_ok_and(|found| found.is_dir()) || !exists(file) {
             (file, inside) = (word, Vec::new());
         }
         let parts = inside.iter().rev().map(String::as_str).chain(path);
@@ -81,10 +81,42 @@ impl Place {
     }
 }
 
-/// Opens a file for reading. One that is not whole is refused.
-pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
+/// Opens a file for reading. One that is not whole is refused. One of several is opened together with the others.
+fn open_file(path: &Path) -> Result<File, Failure> {
+    if let Some(file) = several(path) {
+        return Ok(file?);
+    }
     check_file(path)?;
-    Ok(File::open(path)?)
+    File::open(path).or_else(|error| match error.kind() {
+        ErrorKind::Part { pattern: Some(pattern), .. } => Ok(File::open_family(pattern)?),
+        ErrorKind::Part { pattern: None, .. } => Ok(File::open_multi(path)?),
+        _ => Err(error.into()),
+    })
+}
+
+/// Opens the files that a path which is none itself stands for: the pieces of a family, whose names it is the pattern of, or
+/// the parts of a split or multi file, whose names begin with it.
+fn several(path: &Path) -> Option<h5live::Result<File>> {
+    if fs::metadata(path).is_ok() {
+        return None;
+    }
+    let ends = ["-m.h5", "-s.h5", ".meta"];
+    let mut parts = ends.iter().map(|end| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    if let Some(first) = parts.find(|first| first.is_file()) {
+        return Some(File::open_multi(first));
+    }
+    let is_missing = |error: &h5live::Error| matches!(error.kind(), ErrorKind::Io { .. } | ErrorKind::BadName { .. });
+    let family = path.to_string_lossy().contains('%').then(|| File::open_family(path))?;
+    (!family.as_ref().is_err_and(is_missing)).then_some(family)
+}
+
+/// Whether a path leads to something that may be a file.
+fn exists(path: &Path) -> bool {
+    fs::metadata(path).is_ok() || several(path).is_some()
 }
 
 /// Explains what the system would only refuse.

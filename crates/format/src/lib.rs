@@ -31,6 +31,7 @@ pub mod symbol_table_node;
 pub mod virtual_dataset;
 
 pub mod message;
+pub mod metadata_cache_image;
 pub mod object_header;
 pub mod selection;
 pub mod superblock;

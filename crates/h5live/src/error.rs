@@ -50,6 +50,14 @@ pub enum ErrorKind {
     /// No HDF5 signature at any of the places where it may be.
     #[error("not an HDF5 file: no signature at offset 0, 512, 1024, 2048, ...")]
     NotHdf5,
+    /// The file is one of several that make up one HDF5 file.
+    #[error("the file is one of several, written with the file driver {driver}: they are to be opened together")]
+    Part {
+        /// As the file names it: "NCSAfami" for a family, "NCSAmult" for a split or multi file.
+        driver: String,
+        /// How the pieces of a family are called, as far as the name of this one tells.
+        pattern: Option<String>,
+    },
     /// The file ends before what its superblock counts.
     #[error("the file is truncated: it has {size} bytes and its superblock counts {end_of_file}")]
     Truncated {

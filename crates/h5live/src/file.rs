@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use h5live_filter::Registry;
-use h5live_format::message::{self, DriverInfo, SharedMessage, SharedMessageTable};
+use h5live_format::message::{self, SharedMessage, SharedMessageTable};
+use h5live_format::metadata_cache_image::{self, CachedEntry};
 use h5live_format::object_header::MessageType;
 use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
-use h5live_storage::ReadAt;
+use h5live_storage::{Overlay, ReadAt};
 
 use crate::attribute::Attribute;
 use crate::dataset::{Dataset, Shared};
@@ -20,6 +21,7 @@ use crate::group::{CommittedDatatype, Group, Link, Member, Object};
 use crate::live::follower::Follower;
 use crate::live::session::Session;
 use crate::live::trailer;
+use crate::members::{self, Pattern, Together};
 use crate::object::global_heap::GlobalHeap;
 use crate::object::header::{Message, ObjectHeader};
 use crate::object::shared::{Body, SharedMessages};
@@ -74,10 +76,30 @@ impl File {
     /// A file that is being written can be opened too: datasets then have the shape they had when they were looked up.
     ///
     /// # Errors
-    /// The file cannot be opened, is no HDF5 file ([`ErrorKind::NotHdf5`]), is shorter than its superblock says
-    /// ([`ErrorKind::Truncated`]), or its superblock is damaged.
+    /// The file cannot be opened, is no HDF5 file ([`ErrorKind::NotHdf5`]), is one of several that are to be opened together
+    /// ([`ErrorKind::Part`]), is shorter than its superblock says ([`ErrorKind::Truncated`]), or its superblock is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::NONE)
+        Self::open_path(path.as_ref(), Patience::NONE, &Together::Alone)
+    }
+
+    /// Opens a family for reading: a file in several pieces. `pattern` is how they are called, with a place for the number
+    /// of a piece as C's `printf` has it: `run%05d.h5`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadName`] when there is no place for a number; otherwise as [`File::open`].
+    pub fn open_family(pattern: impl AsRef<Path>) -> Result<Self> {
+        let pattern = Pattern::parse(pattern.as_ref())?;
+        let first = pattern.member(0);
+        Self::open_path(&first, Patience::NONE, &Together::Family(pattern))
+    }
+
+    /// Opens the parts of a file that was written with libhdf5's split or multi driver, for reading. `path` is that of the
+    /// part with the superblock (`run-m.h5`), which says how the others are called.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when the part is not called as it says; otherwise as [`File::open`].
+    pub fn open_multi(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_path(path.as_ref(), Patience::NONE, &Together::Multi)
     }
 
     /// Opens a file for reading while another process writes it, in whatever state it is, even before it is live.
@@ -86,13 +108,17 @@ impl File {
     /// # Errors
     /// The file cannot be opened, or is no HDF5 file.
     pub fn follow(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::LIVE)
+        Self::open_path(path.as_ref(), Patience::LIVE, &Together::Alone)
     }
 
-    fn open_path(path: &Path, patience: Patience) -> Result<Self> {
+    fn open_path(path: &Path, patience: Patience, together: &Together) -> Result<Self> {
         let open = || {
             let file = h5live_storage::File::open(path).map_err(|source| Error::io("open the file", source))?;
-            Self::open_storage(Arc::new(file.clone()), Some(file), path.to_owned(), patience)
+            let storage: Arc<dyn ReadAt> = Arc::new(file.clone());
+            match members::of(path, &storage, together)? {
+                Some(joined) => Self::open_storage(Arc::new(joined), None, path.to_owned(), Patience::NONE),
+                None => Self::open_storage(storage, Some(file), path.to_owned(), patience),
+            }
         };
         open().map_err(|error| error.in_file(path))
     }
@@ -119,7 +145,7 @@ impl File {
         if patience == Patience::NONE {
             found.check_size()?;
         }
-        let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+        let (storage, source) = with_cache_image(storage, &found, patience)?;
         let follower = Follower::new(storage, file, source.clone());
         if found.is_live {
             follower.look()?;
@@ -137,22 +163,22 @@ impl File {
     ) -> Result<Self> {
         let found = find_superblock(&storage)?;
         let patience = if found.is_live && !settled { Patience::LIVE } else { Patience::NONE };
-        let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+        // What the superblock extension said may be lost; the rest need not be.
+        let (storage, source) = with_cache_image(storage.clone(), &found, patience).unwrap_or_else(|_| {
+            let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+            (storage, source)
+        });
         let follower = Follower::new(storage, file, source.clone());
         if found.is_live {
             follower.look()?;
         }
-        let file = Self::with(path, source, found.superblock, Role::Reader(follower));
-        match file.inner.check_extension() {
-            Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => Err(error),
-            _ => Ok(file),
-        }
+        Ok(Self::with(path, source, found.superblock, Role::Reader(follower)))
     }
 
     /// A file of which all is known.
     pub(crate) fn assemble(path: PathBuf, source: Source, superblock: Superblock, role: Role) -> Result<Self> {
         let file = Self::with(path, source, superblock, role);
-        file.inner.check_extension()?;
+        file.inner.check_writable()?;
         Ok(file)
     }
 
@@ -406,37 +432,52 @@ impl Inner {
         self.shared_messages()?.resolve(&self.source, &self.filters, kind, shared)
     }
 
-    /// Refuses files of which this is only a part, or whose metadata are elsewhere than they say.
-    fn check_extension(&self) -> Result<()> {
-        if let Some(addr) = self.superblock.driver_info {
-            let bytes = self.source.bytes_up_to("driver information block", addr, 1024)?;
-            return Err(one_of_several(&DriverInfo::decode_block(&bytes, addr.0)?));
+    /// Refuses to write to files whose structures are elsewhere than at their addresses.
+    fn check_writable(&self) -> Result<()> {
+        if matches!(self.role, Role::Reader(_)) {
+            return Ok(());
         }
-        let Some(extension) = self.superblock.extension else { return Ok(()) };
-        let header = ObjectHeader::read(&self.source, extension)?;
-        for message in &header.messages {
-            let at = header.body_addr(message).0;
-            let widths = self.source.widths();
-            match message::Message::decode(message.kind, message.flags, &message.body, at, widths)? {
-                message::Message::DriverInfo(driver) => return Err(one_of_several(&driver)),
-                message::Message::MetadataCacheImage(image) if image.addr.is_some() => {
-                    return Err(Error::unsupported(
-                        "the file keeps its metadata in a metadata cache image; opening it once for writing with libhdf5 \
-                         puts them in their place",
-                    ));
-                }
-                _ => {}
-            }
+        if let Some((driver, _)) = members::driver_info(&self.source, &self.superblock)? {
+            let driver = driver.driver;
+            return Err(Error::unsupported(format!(
+                "writing to a file of several, written with the file driver {driver}"
+            )));
+        }
+        if cache_image(&self.source, &self.superblock)?.is_some() {
+            return Err(Error::unsupported(
+                "the file keeps its metadata in a metadata cache image; opening it once for writing with libhdf5 puts them \
+                 in their place",
+            ));
         }
         Ok(())
     }
 }
 
-fn one_of_several(driver: &DriverInfo) -> Error {
-    let driver = &driver.driver;
-    Error::unsupported(format!(
-        "the file is one of several, written with the file driver {driver}; such files cannot be read"
-    ))
+/// The bytes of a file, with the structures of its metadata cache image, if it has one, where they belong.
+fn with_cache_image(storage: Arc<dyn ReadAt>, found: &Found, patience: Patience) -> Result<(Arc<dyn ReadAt>, Source)> {
+    let source_of =
+        |storage: &Arc<dyn ReadAt>| Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+    let source = source_of(&storage);
+    let Some(entries) = cache_image(&source, &found.superblock)? else { return Ok((storage, source)) };
+    let overlay = Overlay::new(storage);
+    for entry in entries {
+        overlay.patch(found.base.saturating_add(entry.addr.0), entry.image);
+    }
+    let storage: Arc<dyn ReadAt> = Arc::new(overlay);
+    let source = source_of(&storage);
+    Ok((storage, source))
+}
+
+/// The structures that the file has in a metadata cache image; none where it has no such image.
+fn cache_image(source: &Source, superblock: &Superblock) -> Result<Option<Vec<CachedEntry>>> {
+    let Some(extension) = superblock.extension else { return Ok(None) };
+    let header = ObjectHeader::read(source, extension)?;
+    let Some(message) = header.find(MessageType::METADATA_CACHE_IMAGE) else { return Ok(None) };
+    let at = header.body_addr(message).0;
+    let image = message::MetadataCacheImage::decode(&message.body, at, source.widths())?;
+    let Some(addr) = image.addr else { return Ok(None) };
+    let bytes = source.bytes("metadata cache image", addr, image.size)?;
+    Ok(Some(metadata_cache_image::decode(&bytes, addr.0, source.widths())?))
 }
 
 /// A superblock, and what its surroundings say.

@@ -36,6 +36,7 @@ mod file;
 mod group;
 mod lifecycle;
 mod live;
+mod members;
 mod object;
 pub mod recover;
 mod selection;

@@ -12,7 +12,6 @@ use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion}
 use h5live_format::{Addr, Widths, lookup3};
 use h5live_storage::{LockMode, Locking, ReadAt, Storage};
 
-use crate::check::overlay::Overlay;
 use crate::check::{Check, Finding, Progress, Severity, Walked, walk_mending};
 use crate::copy::{Copy, Lost};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +20,7 @@ use crate::live::WriterState;
 use crate::live::session::locked;
 use crate::object::header::ObjectHeader;
 use crate::source::{Patience, Source};
+use h5live_storage::Overlay;
 
 /// Bytes copied at once.
 const BLOCK: usize = 1 << 20;

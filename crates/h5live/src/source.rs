@@ -1,6 +1,7 @@
 //! Reading structures: bytes at an address, decoded, read again while they look torn, and never more than is there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use h5live_format::{Addr, Malformed, Why, Widths};
@@ -27,12 +28,15 @@ pub(crate) struct Source {
     base: u64,
     widths: Widths,
     patience: Patience,
+    /// How often in a row waiting was in vain: each time halves what is waited for the next, so that a file with many
+    /// damaged structures does not take the whole time for each.
+    in_vain: Arc<AtomicU32>,
 }
 
 impl Source {
     /// Address 0 is at offset `base` of `storage`.
     pub(crate) fn new(storage: Arc<dyn ReadAt>, base: u64, widths: Widths, patience: Patience) -> Self {
-        Self { storage, base, widths, patience }
+        Self { storage, base, widths, patience, in_vain: Arc::default() }
     }
 
     /// Field widths of the file.
@@ -52,7 +56,8 @@ impl Source {
 
     /// How long what looks torn is read again.
     pub(crate) fn patience(&self) -> Patience {
-        self.patience
+        let halved = self.in_vain.load(Ordering::Relaxed).min(16);
+        Patience(self.patience.0 / (1 << halved))
     }
 
     /// Bytes from address 0 to the end of the file.
@@ -113,10 +118,16 @@ impl Source {
         loop {
             let error = match read() {
                 Err(error) if error.may_be_torn() => error,
-                other => return other,
+                other => {
+                    if tries > 1 {
+                        self.in_vain.store(0, Ordering::Relaxed);
+                    }
+                    return other;
+                }
             };
             let waited = since.get_or_insert_with(Instant::now).elapsed();
-            if waited >= self.patience.0 {
+            if waited >= self.patience().0 {
+                self.in_vain.fetch_add(1, Ordering::Relaxed);
                 return Err(match error.kind() {
                     ErrorKind::Malformed(structure) if tries > 1 => Error::new(ErrorKind::Unstable {
                         structure: structure.clone(),

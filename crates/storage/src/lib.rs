@@ -7,6 +7,8 @@
 //! - [`lock`]: whole-file `flock` locks, as libhdf5 takes them;
 //! - [`lease`]: the writer's lease, by which other processes see whether a writer lives;
 //! - [`Memory`]: the same bytes in memory;
+//! - [`Joined`]: several of them as one;
+//! - [`Overlay`]: some parts of them read otherwise;
 //! - [`Metered`]: a wrapper that counts what passes through it;
 //! - [`sim`]: a disk that lies on purpose, for tests of what a crash or a slow reader may see.
 //!
@@ -33,10 +35,12 @@ compile_error!(
 
 mod file;
 mod host;
+mod joined;
 pub mod lease;
 pub mod lock;
 mod memory;
 mod metered;
+mod overlay;
 pub mod sim;
 mod wake;
 
@@ -45,10 +49,12 @@ use std::sync::Arc;
 
 pub use file::{File, Identity, PathState};
 pub use host::host_name;
+pub use joined::Joined;
 pub use lease::{Lease, LeaseError};
 pub use lock::{Lock, LockError, LockMode, Locking};
 pub use memory::Memory;
 pub use metered::{Counts, Metered};
+pub use overlay::Overlay;
 pub use wake::{Wake, Woken};
 
 /// Bytes that can be read by position, from any thread.

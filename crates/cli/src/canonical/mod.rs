@@ -21,7 +21,6 @@ use self::json::{Fields, list};
 use self::walk::Walk;
 use crate::failure::Failure;
 use crate::output;
-use crate::place;
 
 /// Describe all of a file for comparison with other readers: structure, types and digests of values
 #[derive(Debug, clap::Args)]
@@ -41,7 +40,13 @@ impl Describe {
             fields.put("size", size);
             fields.put_text("sha256", digest.as_bytes());
         }
-        let opened = place::open_file(&self.file);
+        // A name that ends so stands for the two parts of a split file.
+        let name = self.file.to_string_lossy();
+        let opened = match name.strip_suffix("@split") {
+            Some(base) => File::open_multi(format!("{base}-m.h5")),
+            None if name.contains('%') => File::open_family(&self.file),
+            None => File::open(&self.file),
+        };
         let opened = match opened {
             Ok(file) => {
                 fields.put_text("open", b"ok");

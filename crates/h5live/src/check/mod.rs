@@ -17,7 +17,6 @@ mod fractal_heap;
 mod global_heap;
 mod group;
 mod header;
-pub(crate) mod overlay;
 mod owners;
 mod report;
 #[cfg(test)]
@@ -29,12 +28,12 @@ use std::sync::Arc;
 
 use h5live_storage::ReadAt;
 
-use self::overlay::Overlay;
 pub use self::report::{Finding, Gap, Progress, Report, Severity, SpaceUse};
 use self::walk::{Purpose, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::File;
 use crate::live::WriterState;
+use h5live_storage::Overlay;
 
 /// Times a file that is being written is looked at, at most, until nothing is left that was found every time.
 const MOST_ROUNDS: u32 = 8;
@@ -54,8 +53,10 @@ const MOST_ROUNDS: u32 = 8;
 #[derive(Default)]
 pub struct Check<'a> {
     data: bool,
-    on_progress: Option<Box<dyn FnMut(Progress<'_>) + 'a>>,
+    on_progress: Option<OnProgress<'a>>,
 }
+
+type OnProgress<'a> = Box<dyn FnMut(Progress<'_>) + 'a>;
 
 impl<'a> Check<'a> {
     /// A check of all structure. Elements are read only where they refer to global heaps.

@@ -8,12 +8,12 @@ use h5live_storage::{Memory, Storage};
 use h5live_testkit::scratch;
 
 use super::Severity::{Error, Warning};
-use super::overlay::Overlay;
 use super::owners::Use;
 use super::walk::{Purpose, Walk};
 use super::{Check, Report, Severity};
 use crate::recover::Recover;
 use crate::{File, Object};
+use h5live_storage::Overlay;
 
 /// A file of everything that is written here.
 fn written() -> Vec<u8> {

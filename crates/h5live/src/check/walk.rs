@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 
 use h5live_format::{Addr, Malformed, Why, Widths};
 
-use super::overlay::Overlay;
 use super::owners::{Owners, Use};
 use super::report::{Finding, Progress, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Inner;
 use crate::source::Source;
+use h5live_storage::Overlay;
 
 /// Findings kept at most.
 const MOST_FINDINGS: usize = 10_000;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use h5live_storage::ReadAt;
+use crate::{ReadAt, end_of, past_end};
 
 /// Bytes over bytes.
-pub(crate) struct Overlay {
+pub struct Overlay {
     under: Arc<dyn ReadAt>,
     patches: Mutex<Patches>,
 }
@@ -25,19 +25,26 @@ struct Patches {
 
 impl Overlay {
     /// Nothing over `under` yet.
-    pub(crate) fn new(under: Arc<dyn ReadAt>) -> Self {
+    #[must_use]
+    pub fn new(under: Arc<dyn ReadAt>) -> Self {
         Self { under, patches: Mutex::default() }
     }
 
-    /// Lays `bytes` over what is at offset `at`.
-    pub(crate) fn patch(&self, at: u64, bytes: Vec<u8>) {
+    /// Lays `bytes` over what is at offset `at`. Past the largest offset nothing can be.
+    pub fn patch(&self, at: u64, mut bytes: Vec<u8>) {
+        bytes.truncate(usize::try_from(u64::MAX - at).unwrap_or(usize::MAX));
         let mut patches = self.lock();
         patches.end = patches.end.max(at + bytes.len() as u64);
-        patches.put(at, bytes);
+        if !bytes.is_empty() {
+            patches.put(at, bytes);
+        }
     }
 
-    /// Room for `len` bytes behind everything.
-    pub(crate) fn room(&self, len: u64) -> io::Result<u64> {
+    /// Room for `len` bytes behind everything, at an offset that is a multiple of 8.
+    ///
+    /// # Errors
+    /// When the size of the file cannot be learnt.
+    pub fn room(&self, len: u64) -> io::Result<u64> {
         let size = self.under.size()?;
         let mut patches = self.lock();
         let at = patches.end.max(size).next_multiple_of(8);
@@ -85,13 +92,16 @@ impl ReadAt for Overlay {
             drop(patches);
             return self.under.read_exact_at(buf, at);
         }
-        let end = at.saturating_add(buf.len() as u64);
+        let end = end_of(at, buf.len())?;
         let under = self.under.size()?;
-        if end > under.max(patches.end) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let size = under.max(patches.end);
+        if end > size {
+            return Err(past_end(at, buf.len(), size));
         }
         let there = under.saturating_sub(at).min(buf.len() as u64) as usize;
-        self.under.read_exact_at(&mut buf[..there], at)?;
+        if there > 0 {
+            self.under.read_exact_at(&mut buf[..there], at)?;
+        }
         buf[there..].fill(0);
         for (start, bytes) in patches.bytes.range(at.saturating_sub(patches.longest)..end) {
             let from = (*start).max(at);
@@ -108,14 +118,14 @@ impl ReadAt for Overlay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use h5live_storage::{Memory, Storage};
+    use crate::{Memory, Storage};
 
     #[test]
     fn the_last_patch_counts_and_the_file_stays() {
         let under = Memory::new();
         under.write_all_at(&[1; 20], 0).unwrap();
         let overlay = Overlay::new(Arc::new(under));
-        let mut model = vec![1; 20];
+        let mut model = [1; 20];
         for (at, bytes) in [(5, vec![2; 6]), (3, vec![3; 4]), (9, vec![4; 4]), (7, vec![5]), (4, vec![6; 12])] {
             model[at..at + bytes.len()].copy_from_slice(&bytes);
             overlay.patch(at as u64, bytes);
