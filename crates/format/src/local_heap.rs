@@ -1,6 +1,6 @@
 //! Local heaps (III.D): the link names of an old group, and the file names of external storage.
 
-use crate::{Addr, Cursor, Result, Why, Widths};
+use crate::{Addr, Cursor, Put, Result, Why, Widths};
 
 /// The header of a local heap ("HEAP"). Its bytes lie in a data segment elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,29 @@ impl LocalHeap {
         })
     }
 
+    /// The header, followed by its data segment, of a heap at `at` that holds `names` and is full: no name can be added. Returns
+    /// the bytes, and the offset of each name.
+    #[must_use]
+    pub fn encode_full(names: &[&[u8]], at: Addr, widths: Widths) -> (Vec<u8>, Vec<u64>) {
+        /// As long as no free block stands in a list, its offset is said to be this.
+        const NO_FREE_BLOCK: u64 = 1;
+        // The empty name comes first, and every name begins at a multiple of 8, as libhdf5 has them.
+        let mut segment = vec![0; 8];
+        let mut offsets = Vec::with_capacity(names.len());
+        for name in names {
+            offsets.push(segment.len() as u64);
+            segment.extend_from_slice(name);
+            segment.push(0);
+            segment.resize(segment.len().next_multiple_of(8), 0);
+        }
+        let mut out = b"HEAP\0\0\0\0".to_vec();
+        out.put_length(segment.len() as u64, widths);
+        out.put_length(NO_FREE_BLOCK, widths);
+        out.put_addr(Some(Addr(at.0 + Self::size(widths))), widths);
+        out.extend_from_slice(&segment);
+        (out, offsets)
+    }
+
     /// The name at `offset` of the data segment, without its NUL; `segment` are the segment's bytes.
     pub fn name<'a>(&self, segment: &'a [u8], offset: u64) -> Result<&'a [u8]> {
         let mut cursor = Cursor::new("local heap data segment", self.segment.0, segment);
@@ -62,6 +85,18 @@ mod tests {
         assert_eq!(LocalHeap::size(Widths::EIGHT), BYTES.len() as u64);
         for length in 0..BYTES.len() {
             assert!(LocalHeap::decode(&BYTES[..length], 0, Widths::EIGHT).is_err());
+        }
+    }
+
+    #[test]
+    fn a_full_heap_has_its_names() {
+        let names = [&b"a.raw"[..], b"a longer name.raw"];
+        let (bytes, offsets) = LocalHeap::encode_full(&names, Addr(1000), Widths::EIGHT);
+        let heap = LocalHeap::decode(&bytes, 1000, Widths::EIGHT).unwrap();
+        let segment = &bytes[(heap.segment.0 - 1000) as usize..];
+        assert_eq!(segment.len() as u64, heap.segment_size);
+        for (name, offset) in names.iter().zip(offsets) {
+            assert_eq!(heap.name(segment, offset).unwrap(), *name);
         }
     }
 

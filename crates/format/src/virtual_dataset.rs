@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::{Cursor, Malformed, Result, Why, Widths};
+use crate::{Cursor, Malformed, Put, Result, Why, Widths};
 
 /// The file a source dataset is in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,6 +81,31 @@ pub fn decode<S>(
     Ok(mappings)
 }
 
+/// Encodes mappings in version 0, which every libhdf5 with virtual datasets reads; `selection` appends a serialized
+/// dataspace selection.
+pub fn encode<S>(
+    mappings: &[Mapping<S>],
+    widths: Widths,
+    mut selection: impl FnMut(&S, &mut Vec<u8>) -> Option<()>,
+) -> Option<Vec<u8>> {
+    let mut bytes = vec![0];
+    bytes.put_length(mappings.len() as u64, widths);
+    for Mapping { file, dataset, source, target } in mappings {
+        let file = match file {
+            SourceFile::Same => &b"."[..],
+            SourceFile::Named(name) => name,
+        };
+        for name in [file, dataset] {
+            bytes.extend_from_slice(name);
+            bytes.push(0);
+        }
+        selection(source, &mut bytes)?;
+        selection(target, &mut bytes)?;
+    }
+    bytes.put_checksum_from(0);
+    Some(bytes)
+}
+
 fn earlier<'m, S>(
     cursor: &mut Cursor<'_>,
     mappings: &'m [Mapping<S>],
@@ -96,7 +121,6 @@ fn earlier<'m, S>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Put;
 
     const W: Widths = Widths::EIGHT;
 
@@ -113,6 +137,21 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<Vec<Mapping<u8>>> {
         decode(bytes, 0, W, |cursor| cursor.u8("selection"))
+    }
+
+    #[test]
+    fn what_is_encoded_decodes() {
+        let mapping = |file, dataset: &[u8], at| Mapping { file, dataset: dataset.into(), source: at, target: at + 1 };
+        let all = [
+            mapping(SourceFile::Same, b"/here", 3),
+            mapping(SourceFile::Named(b"other.h5"[..].into()), b"there/%b", 7),
+        ];
+        let put = |selection: &u8, out: &mut Vec<u8>| {
+            out.push(*selection);
+            Some(())
+        };
+        assert_eq!(read(&encode(&all, W, put).unwrap()).unwrap(), all);
+        assert_eq!(encode(&all, W, |_, _| None), None);
     }
 
     fn names(mappings: &[Mapping<u8>]) -> Vec<(Option<&[u8]>, &[u8])> {

@@ -151,10 +151,7 @@ impl Dataset {
     /// As [`Dataset::write`].
     pub fn write_raw(&self, selection: impl IntoSelection, bytes: &[u8]) -> Result<()> {
         let selection = selection.into_selection(&self.shape());
-        self.changing(|session| {
-            let (dataset, writer) = session.changing(self.addr())?;
-            dataset.write(writer, &selection, bytes)
-        })
+        self.changing(|session| self.overwrite(session, &selection, bytes))
     }
 
     /// Writes the only element of a scalar dataset.

@@ -2,23 +2,30 @@
 
 use h5live_filter::FilterId;
 use h5live_format::array_element::{ElementForm, filtered_size_width};
+use h5live_format::global_heap::GlobalHeapId;
+use h5live_format::local_heap::LocalHeap;
 use h5live_format::message::{
-    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, Fill, FillTime, FillValue,
-    Filter, FilterPipeline, FilteredChunk,
+    AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, ExternalFile, ExternalFiles,
+    Fill, FillTime, FillValue, Filter, FilterPipeline, FilteredChunk, SharedMessage,
 };
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageFlags, MessageType};
+use h5live_format::selection::Selection as RegionSelection;
+use h5live_format::virtual_dataset::{self, Mapping, SourceFile};
 use h5live_format::{Addr, Widths};
 
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
 use crate::chunk::index::adopt::allocate_filled;
-use crate::dataset::{Dataset, FilterInfo};
+use crate::dataset::{Dataset, FilterInfo, VirtualMapping};
 use crate::element::{Element, NoHeap};
 use crate::error::{Error, ErrorKind, Result};
-use crate::group::Group;
+use crate::group::{CommittedDatatype, Group};
+use crate::live::session::Session;
+use crate::live::space::Placement;
 use crate::live::writer::Writer;
 use crate::object::header::ObjectHeader;
 use crate::object::header_edit::HeaderBuilder;
+use crate::object::link_edit::adjust_reference_count;
 use crate::selection::elements;
 use crate::value::Value;
 
@@ -59,6 +66,8 @@ pub struct DatasetBuilder {
     fill: Fill,
     fill_time: FillTime,
     attribute_order: bool,
+    /// The address of the committed datatype that is its type.
+    committed: Option<Addr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +86,10 @@ enum Storage {
     /// All chunks allocated at once, in a row.
     Early(Vec<u64>),
     Chunked(Vec<u64>),
+    /// In pieces of other files: name, offset, bytes (`None`: as many as it takes).
+    External(Vec<(String, u64, Option<u64>)>),
+    /// In other datasets.
+    Virtual(Vec<VirtualMapping>),
 }
 
 impl DatasetBuilder {
@@ -92,6 +105,7 @@ impl DatasetBuilder {
             fill: Fill::Default,
             fill_time: FillTime::IfSet,
             attribute_order: false,
+            committed: None,
         }
     }
 
@@ -145,6 +159,26 @@ impl DatasetBuilder {
     /// Keeps the elements in one piece, which is the default for datasets that cannot grow and have no filters.
     pub fn contiguous(mut self) -> Self {
         self.storage = Storage::Contiguous;
+        self
+    }
+
+    /// Keeps the elements in pieces of other files, one after the other: the name of each, where the piece starts in it, and
+    /// its bytes (`None`, for the last: as many as it takes). Names are found as those of external links are.
+    pub fn external(mut self, files: impl IntoIterator<Item = (String, u64, Option<u64>)>) -> Self {
+        self.storage = Storage::External(files.into_iter().collect());
+        self
+    }
+
+    /// Shows elements of other datasets, which need not be there yet. Where nothing is mapped, the fill value shows.
+    pub fn virtual_dataset(mut self, mappings: impl IntoIterator<Item = VirtualMapping>) -> Self {
+        self.storage = Storage::Virtual(mappings.into_iter().collect());
+        self
+    }
+
+    /// Takes a committed datatype of the same file as its type.
+    pub fn committed_datatype(mut self, datatype: &CommittedDatatype) -> Self {
+        self.datatype = datatype.datatype().clone();
+        self.committed = Some(datatype.addr());
         self
     }
 
@@ -256,9 +290,15 @@ impl DatasetBuilder {
         let addr = (|| {
             let mut session = file.session()?;
             session.refuse_taken(&group, &name)?;
-            let addr = self.plan(&mut session.writer)?;
+            let list = self.place_mappings(&mut session)?;
+            let addr = self.plan(&mut session.writer, list)?;
             session.link_hard(&group, &name, addr)?;
-            session.open_dataset(addr, true)?;
+            if let Some(datatype) = self.committed {
+                adjust_reference_count(&mut session.writer, datatype, 1)?;
+            }
+            if !matches!(self.storage, Storage::External(_) | Storage::Virtual(_)) {
+                session.open_dataset(addr, true)?;
+            }
             Ok(addr)
         })()
         .map_err(place)?;
@@ -266,8 +306,53 @@ impl DatasetBuilder {
         Dataset::open(file.clone(), path.clone(), &header).map_err(place)
     }
 
+    /// Stores the list of what a virtual dataset shows.
+    fn place_mappings(&self, session: &mut Session) -> Result<Option<GlobalHeapId>> {
+        let Storage::Virtual(mappings) = &self.storage else { return Ok(None) };
+        let mappings: Vec<Mapping<&RegionSelection>> = mappings
+            .iter()
+            .map(|mapping| Mapping {
+                file: match &mapping.file {
+                    None => SourceFile::Same,
+                    Some(name) => SourceFile::Named(name.as_bytes().into()),
+                },
+                dataset: mapping.dataset.as_bytes().into(),
+                source: &mapping.source,
+                target: &mapping.target,
+            })
+            .collect();
+        let Session { heap, writer, .. } = session;
+        let list = virtual_dataset::encode(&mappings, writer.widths(), |selection, out| {
+            out.extend(selection.encode()?);
+            Some(())
+        });
+        let list = list.ok_or_else(|| Error::unsupported("a virtual dataset with selections of so many blocks"))?;
+        let id = heap.add_object(writer, &list)?;
+        // Whoever finds the dataset looks for the list at once.
+        heap.settle(writer)?;
+        Ok(Some(id))
+    }
+
+    /// Plans the local heap with the names of external files, and makes the message that names it.
+    fn external_files(&self, writer: &mut Writer) -> Result<Option<ExternalFiles>> {
+        let Storage::External(files) = &self.storage else { return Ok(None) };
+        let widths = writer.widths();
+        let names: Vec<&[u8]> = files.iter().map(|(name, ..)| name.as_bytes()).collect();
+        let (size, _) = LocalHeap::encode_full(&names, Addr(0), widths);
+        let addr = writer.reserve(size.len() as u64, Placement::Anywhere)?;
+        let (image, offsets) = LocalHeap::encode_full(&names, addr, widths);
+        writer.fresh(addr, image)?;
+        let pieces = files.iter().zip(offsets);
+        let pieces = pieces.map(|((_, offset, size), name_offset)| ExternalFile {
+            name_offset,
+            offset: *offset,
+            size: *size,
+        });
+        Ok(Some(ExternalFiles { heap: addr, files: pieces.collect() }))
+    }
+
     /// Plans the dataset and returns the address of its object header.
-    fn plan(&self, writer: &mut Writer) -> Result<Addr> {
+    fn plan(&self, writer: &mut Writer, list: Option<GlobalHeapId>) -> Result<Addr> {
         let widths = writer.widths();
         let element_size = u64::from(self.datatype.size());
         if let Fill::Value(bytes) = &self.fill
@@ -282,14 +367,26 @@ impl DatasetBuilder {
             Dataspace::Simple { max: Some(max), .. } => max.clone(),
             _ => dims.iter().map(|dim| Some(*dim)).collect(),
         };
-        let (layout, allocation) = self.layout(writer, &dims, &max)?;
+        let (layout, allocation) = match list {
+            Some(GlobalHeapId { collection, index }) => {
+                (DataLayout::Virtual { heap: Some(collection), index }, AllocationTime::Incremental)
+            }
+            None => self.layout(writer, &dims, &max)?,
+        };
         let fill = FillValue { allocation, write: self.settled_fill_time()?, value: self.fill.clone() };
         let constant = MessageFlags::CONSTANT;
+        let (type_flags, datatype) = match self.committed {
+            Some(addr) => (constant | MessageFlags::SHARED, SharedMessage::Committed(addr).encode(widths)),
+            None => (constant, self.datatype.encode()),
+        };
         let order = if self.attribute_order { AttributeOrder::Indexed } else { AttributeOrder::Untracked };
         let mut header = HeaderBuilder::new(HeaderSettings { attribute_order: order, ..HeaderSettings::default() })
-            .message(MessageType::DATATYPE, constant, self.datatype.encode())
+            .message(MessageType::DATATYPE, type_flags, datatype)
             .message(MessageType::FILL_VALUE, constant, fill.encode())
             .message(MessageType::DATA_LAYOUT, MessageFlags::NONE, layout.encode(widths));
+        if let Some(files) = self.external_files(writer)? {
+            header = header.message(MessageType::EXTERNAL_FILES, constant, files.encode(widths));
+        }
         if !self.filters.is_empty() {
             let pipeline = FilterPipeline { filters: self.settled_filters(&layout) };
             header = header.message(MessageType::FILTER_PIPELINE, constant, pipeline.encode());
@@ -333,6 +430,13 @@ impl DatasetBuilder {
         let can_grow = max.iter().zip(dims).any(|(max, dim)| *max != Some(*dim));
         let needs_chunks = can_grow || !self.filters.is_empty();
         match &self.storage {
+            Storage::External(_) if !needs_chunks => {
+                let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
+                Ok((DataLayout::Contiguous { addr: None, size: Some(bytes) }, AllocationTime::Late))
+            }
+            Storage::External(_) | Storage::Virtual(_) => {
+                Err(wrong("elements outside the file cannot be chunked or filtered".to_owned()))
+            }
             Storage::Compact | Storage::Contiguous | Storage::Auto if !needs_chunks => {
                 let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
                 if self.storage == Storage::Compact {

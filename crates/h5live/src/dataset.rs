@@ -3,9 +3,11 @@
 mod external;
 mod read;
 mod refresh;
+mod stored;
 mod virtual_dataset;
 
 pub(crate) use refresh::refresh_together;
+pub use stored::VirtualMapping;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 

@@ -26,6 +26,7 @@ pub struct Live {
 #[derive(Debug, Clone)]
 pub struct FileBuilder {
     root: GroupSettings,
+    userblock: u64,
 }
 
 impl FileBuilder {
@@ -35,13 +36,20 @@ impl FileBuilder {
         self
     }
 
+    /// Leaves so many bytes free in front of the file, for whatever another program puts there: none, or a power of 2 from
+    /// 512 on.
+    pub fn userblock(mut self, bytes: u64) -> Self {
+        self.userblock = bytes;
+        self
+    }
+
     /// Creates the file, as [`File::create`].
     ///
     /// # Errors
     /// As [`File::create`].
     pub fn create(self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
-        let create = || File::writing(Session::create(path, self.root)?, path.to_owned());
+        let create = || File::writing(Session::create(path, self.root, self.userblock)?, path.to_owned());
         create().map_err(|error: Error| error.in_file(path))
     }
 
@@ -50,7 +58,7 @@ impl FileBuilder {
     /// # Errors
     /// As [`File::create_with`].
     pub fn create_with(self, storage: Arc<dyn Storage>) -> Result<File> {
-        File::writing(Session::create_on(storage, self.root)?, PathBuf::new())
+        File::writing(Session::create_on(storage, self.root, self.userblock)?, PathBuf::new())
     }
 }
 
@@ -65,7 +73,7 @@ impl File {
 
     /// A file to be created with other properties than [`File::create`] gives it.
     pub fn builder() -> FileBuilder {
-        FileBuilder { root: GroupSettings::default() }
+        FileBuilder { root: GroupSettings::default(), userblock: 0 }
     }
 
     /// Creates a file in storage that is no file of the operating system.

@@ -13,7 +13,7 @@ use h5live_format::selection::{RegularDimension, Selection as StoredSelection};
 use h5live_format::virtual_dataset::{Mapping, SourceFile, decode};
 
 use super::read::fill;
-use super::{Dataset, Meta};
+use super::{Dataset, Meta, VirtualMapping};
 use crate::chunk::grid::each_point;
 use crate::convert::Numeric;
 use crate::error::{Error, ErrorKind, Result};
@@ -147,6 +147,21 @@ impl VirtualData {
             }
         }
         Ok(())
+    }
+
+    /// The mappings, for programs.
+    pub(crate) fn mappings_of(&self, file: &Inner) -> Result<Vec<VirtualMapping>> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let describe = |mapping: &Mapping<StoredSelection>| VirtualMapping {
+            file: match &mapping.file {
+                SourceFile::Same => None,
+                SourceFile::Named(name) => Some(text(name)),
+            },
+            dataset: text(&mapping.dataset),
+            source: mapping.source.clone(),
+            target: mapping.target.clone(),
+        };
+        Ok(self.mappings(file)?.iter().map(describe).collect())
     }
 
     fn mappings(&self, file: &Inner) -> Result<&[Mapping<StoredSelection>]> {

@@ -47,24 +47,26 @@ pub(crate) struct Session {
 
 impl Session {
     /// Creates a file at `path`, or empties the one that is there, unless someone has it open.
-    pub(crate) fn create(path: &Path, root: GroupSettings) -> Result<Self> {
+    pub(crate) fn create(path: &Path, root: GroupSettings, userblock: u64) -> Result<Self> {
+        check_userblock(userblock)?;
         let (file, lock) = File::create(path, Locking::from_env()).map_err(|error| locked(error, path))?;
         let lease = acquire(&file)?;
-        let mut session = Self::create_on(Arc::new(file.clone()), root)?;
+        let mut session = Self::create_on(Arc::new(file.clone()), root, userblock)?;
         session.warning = no_exclusion(lock, lease.is_none());
         (session.file, session.lease) = (Some(file), lease);
         Ok(session)
     }
 
-    /// Creates a file in any storage.
-    pub(crate) fn create_on(storage: Arc<dyn Storage>, root: GroupSettings) -> Result<Self> {
+    /// Creates a file in any storage, behind a userblock.
+    pub(crate) fn create_on(storage: Arc<dyn Storage>, root: GroupSettings, userblock: u64) -> Result<Self> {
+        check_userblock(userblock)?;
         let size = Superblock::size(Widths::EIGHT) as u64;
         let mut superblock = Superblock {
             version: SuperblockVersion::V3,
             widths: Widths::EIGHT,
             flags: ConsistencyFlags::NONE,
-            base: 0,
-            end_of_file: size,
+            base: userblock,
+            end_of_file: userblock + size,
             root: Root::ObjectHeader(Addr(size)),
             extension: None,
             driver_info: None,
@@ -364,6 +366,14 @@ fn holder(path: &Path) -> String {
         Ok(WriterState::Live(writer) | WriterState::Unknown(writer)) => format!("by {writer}"),
         _ => "in another program (who holds it cannot be told)".to_owned(),
     }
+}
+
+/// Refuses a userblock behind which nobody would look for a superblock.
+fn check_userblock(bytes: u64) -> Result<()> {
+    if bytes == 0 || bytes >= 512 && bytes.is_power_of_two() {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("a userblock of {bytes} bytes: it has none, or a power of 2 from 512 on")))
 }
 
 fn no_exclusion(lock: Lock, no_lease: bool) -> Option<String> {

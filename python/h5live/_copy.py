@@ -1,0 +1,139 @@
+"""Copying objects, within a file and between files."""
+
+from . import _convert, h5d, h5r, h5t
+
+_SHALLOW, _SOFT, _EXTERNAL, _REFS, _NO_ATTRS = 1, 2, 4, 8, 16
+
+
+class _Copier:
+    """One call of copy: what has been copied already keeps being one object."""
+
+    def __init__(self, flags, same_file):
+        self.flags = flags
+        self.same_file = same_file
+        self.done = {}
+
+    def copy(self, source, group, path, depth):
+        if source.address in self.done:
+            group.link_hard(path, self.done[source.address])
+            return
+        kind = type(source).__name__
+        if kind == "Group":
+            made = group.create_group(path, source.tracks_order)
+        elif kind == "Dataset":
+            made = self._dataset(source, group, path)
+        else:
+            made = group.commit_datatype(path, source.datatype)
+        self.done[source.address] = made.address
+        if not self.flags & _NO_ATTRS:
+            self._attributes(source, made)
+        if kind == "Group" and not (depth > 0 and self.flags & _SHALLOW):
+            self._members(source, made, depth)
+
+    def _members(self, source, made, depth):
+        for name, target, _ in source.links():
+            kind = target[0]
+            followed = kind == "hard" or (kind == "soft" and self.flags & _SOFT) or (kind == "external" and self.flags & _EXTERNAL)
+            if followed:
+                try:
+                    member = source.open(name)
+                except KeyError:
+                    if kind == "hard":
+                        raise
+                else:
+                    self.copy(member, made, name, depth + 1)
+                    continue
+            if kind == "soft":
+                made.link_soft(name, target[1])
+            elif kind == "external":
+                made.link_external(name, target[1], target[2])
+
+    def _dataset(self, source, group, path):
+        desc = source.datatype.describe()
+        dsid = h5d.DatasetID(source)
+        dcpl = dsid.get_create_plist()
+        target = _Location(group)
+        made = h5d.create(target, path, h5t._type_id_of(source.datatype), dsid.get_space(), dcpl=dcpl)._core
+        if source.is_null or source.layout in ("virtual", "external") or 0 in source.shape:
+            return made
+        if source.chunks is not None and not source.datatype.uses_heap and not _has_references(desc):
+            for offset, _, _, _ in source.chunk_list():
+                mask, data = source.read_chunk(list(offset))
+                made.write_chunk(list(offset), mask, data)
+            return made
+        for part in _parts(source):
+            selection = source.select(part)
+            raw = source.read_raw(selection)
+            made.write_raw(made.select(part), self._moved(source, made, desc, raw, selection.shape))
+        return made
+
+    def _attributes(self, source, made):
+        mine, its = source.attributes(), made.attributes()
+        for name in mine.names():
+            datatype, shape, raw, _, _ = mine.open(name)
+            if shape is not None:
+                raw = self._moved(source, made, datatype.describe(), raw, shape)
+            its.set(name, datatype, None if shape is None else list(shape), raw)
+
+    def _moved(self, source, made, desc, raw, shape):
+        """Elements as another file has them: what refers to the heap, or to objects, means something in its own file only."""
+        if not (_convert._h5live.Datatype(desc).uses_heap or _has_references(desc)):
+            return raw
+        array = _convert.from_file(source.file, desc, raw, shape)
+        if not self.same_file and _has_references(desc):
+            array = _without_references(array)
+        return _convert.to_file(made.file, desc, array)
+
+
+class _Location:
+    """A group as the low-level functions want it."""
+
+    def __init__(self, core):
+        self._core = core
+
+
+def _has_references(desc):
+    if desc[0] == "reference":
+        return True
+    if desc[0] == "compound":
+        return any(_has_references(member) for _, _, member in desc[2])
+    return desc[0] in ("array", "vlen") and _has_references(desc[2 if desc[0] == "array" else 1])
+
+
+def _without_references(array):
+    """References to objects of another file become null ones, as libhdf5 makes them."""
+    if array.dtype.names is not None:
+        array = array.copy()
+        for name in array.dtype.names:
+            array[name] = _without_references(array[name])
+        return array
+    if array.dtype.kind == "O":
+        array = array.copy()
+        for at, item in enumerate(array.flat):
+            if isinstance(item, h5r.Reference):
+                array.reshape(-1)[at] = type(item)()
+    return array
+
+
+def _parts(source, most=1 << 24):
+    """Index expressions that together are the dataset, each of some megabytes."""
+    shape = source.shape
+    if not shape:
+        yield ()
+        return
+    row = max(source.datatype.size, 1)
+    for dim in shape[1:]:
+        row *= dim
+    step = max(most // max(row, 1), 1)
+    for start in range(0, shape[0], step):
+        yield (slice(start, min(start + step, shape[0])),)
+
+
+def copy_object(source, source_path, target, target_path, flags):
+    """Copies the object at a path to another."""
+    found = source if source_path == "." else source.open(source_path)
+    if target_path in target:
+        raise RuntimeError(f"Unable to synchronously copy object (destination object already exists): {target_path!r}")
+    _Copier(flags, found.file.number == target.file.number).copy(found, target, target_path, 0)
+
+

@@ -1,0 +1,6 @@
+"""File drivers, by number."""
+
+MEM_DEFAULT, MEM_SUPER, MEM_BTREE, MEM_DRAW, MEM_GHEAP, MEM_LHEAP, MEM_OHDR, MEM_NTYPES = range(8)
+SEC2, CORE, LOG, FAMILY, MULTI, STDIO, DIRECT, WINDOWS = range(8)
+MPIO = ROS3D = -1
+fileobj_driver = 100

@@ -1,0 +1,50 @@
+"""What an identifier is of."""
+
+from . import h5a, h5d, h5f, h5g, h5s, h5t
+
+BADID, FILE, GROUP, DATATYPE, DATASPACE, DATASET, ATTR = -1, 1, 2, 3, 4, 5, 6
+GENPROP_CLS, GENPROP_LST = 10, 11
+
+
+def get_type(obj):
+    """FILE, GROUP, DATATYPE, DATASPACE, DATASET or ATTR."""
+    for cls, number in (
+        (h5f.FileID, FILE),
+        (h5g.GroupID, GROUP),
+        (h5d.DatasetID, DATASET),
+        (h5t.TypeID, DATATYPE),
+        (h5s.SpaceID, DATASPACE),
+        (h5a.AttrID, ATTR),
+    ):
+        if isinstance(obj, cls):
+            return number
+    return BADID
+
+
+def get_name(obj):
+    """The path of an object, as bytes; None if it has none."""
+    name = obj._name() if hasattr(obj, "_name") else getattr(obj._core, "path", None)
+    return None if name is None else name.encode("utf-8", "surrogateescape")
+
+
+def get_file_id(obj):
+    """The file an object is in."""
+    if not obj.valid:
+        raise ValueError("Unable to get file ID (invalid identifier)")
+    return h5f.FileID(obj._core.file)
+
+
+def get_ref(obj):
+    return 1 if obj.valid else 0
+
+
+def inc_ref(obj):
+    """References are Python's."""
+
+
+def dec_ref(obj):
+    """References are Python's."""
+
+
+def wrap_identifier(ident):
+    raise TypeError("identifiers of libhdf5 mean nothing here")

@@ -1,0 +1,149 @@
+//! The attributes of an object.
+
+use std::sync::Arc;
+
+use h5live::{Attribute, ErrorKind, Object};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::datatype::{Datatype, Form, NumpyType};
+use crate::elements::{self, TextAs};
+use crate::errors::{Doing, OrRaise};
+use crate::handle::Handle;
+use crate::memory;
+
+/// Calls a method that groups, datasets and committed datatypes all have.
+macro_rules! on_object {
+    ($object:expr, $owner:ident => $call:expr) => {
+        match $object {
+            Object::Group($owner) => $call,
+            Object::Dataset($owner) => $call,
+            Object::Datatype($owner) => $call,
+        }
+    };
+}
+
+/// The attributes of an object.
+#[pyclass(frozen, module = "h5live._h5live")]
+pub(crate) struct Attributes {
+    handle: Arc<Handle>,
+    object: Object,
+}
+
+impl Attributes {
+    pub(crate) fn new(handle: Arc<Handle>, object: Object) -> Self {
+        Self { handle, object }
+    }
+
+    fn find(&self, py: Python<'_>, name: &str) -> PyResult<Option<Attribute>> {
+        self.handle.check()?;
+        py.detach(|| on_object!(&self.object, owner => owner.find_attribute(name))).or_raise(Doing::OpenAttribute)
+    }
+
+    fn all(&self, py: Python<'_>) -> PyResult<Vec<Attribute>> {
+        self.handle.check()?;
+        py.detach(|| self.object.attributes()).or_raise(Doing::OpenAttribute)
+    }
+
+    fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
+        self.handle.check()?;
+        if self.handle.writable { Ok(()) } else { Err(crate::errors::raise(doing, &ErrorKind::ReadOnly.into())) }
+    }
+}
+
+#[pymethods]
+impl Attributes {
+    /// The value of an attribute; `None` if it needs converting in Python. `KeyError` if there is none.
+    fn value<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = self.find(py, name)?.ok_or_else(|| missing(name))?;
+        if found.is_null() {
+            return Ok(None);
+        }
+        let numpy = NumpyType::of(py, found.datatype())?;
+        let dtype = numpy.dtype.bind(py);
+        match numpy.form {
+            Form::Plain if found.shape().is_empty() => memory::scalar(py, found.raw(), dtype).map(Some),
+            Form::Plain => {
+                let array = memory::empty(py, found.shape(), dtype)?;
+                memory::with_bytes_mut(&array, |bytes| {
+                    if bytes.len() == found.raw().len() {
+                        bytes.copy_from_slice(found.raw());
+                    }
+                    Ok(())
+                })?;
+                Ok(Some(array))
+            }
+            Form::Text => {
+                let file = &self.handle.opened.file;
+                let size = found.datatype().size() as usize;
+                if found.shape().is_empty() {
+                    let texts = elements::fetch_texts(file, found.raw(), size).or_raise(Doing::Read)?;
+                    let only = texts.first().map_or(&[][..], Vec::as_slice);
+                    return elements::text(py, only, TextAs::Str).map(Some);
+                }
+                let array = elements::decode_texts(py, file, found.raw(), size, TextAs::Str)?;
+                elements::shaped(&array, dtype, found.shape()).map(Some)
+            }
+            Form::Converted => Ok(None),
+        }
+    }
+
+    /// An attribute as it is stored: its datatype, its shape (`None`: null), its bytes, its committed type's address, its number.
+    fn open<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyTuple>> {
+        let found = self.find(py, name)?.ok_or_else(|| missing(name))?;
+        let shape = if found.is_null() { None } else { Some(PyTuple::new(py, found.shape())?) };
+        let datatype = Datatype(found.datatype().clone());
+        let raw = elements::byte_array(py, found.raw().to_vec());
+        (datatype, shape, raw, found.committed_datatype(), found.creation_order()).into_pyobject(py)
+    }
+
+    /// Creates or replaces an attribute; `shape` is `None` for a null dataspace, `raw` the elements' bytes.
+    #[pyo3(signature = (name, datatype, shape, raw))]
+    fn set(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        datatype: &Bound<'_, Datatype>,
+        shape: Option<Vec<u64>>,
+        raw: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.refuse_reader(Doing::CreateAttribute)?;
+        let datatype = &datatype.get().0;
+        memory::with_bytes(raw, |raw| {
+            let shape = shape.as_deref();
+            py.detach(|| on_object!(&self.object, owner => owner.set_attribute_raw(name, datatype, shape, raw)))
+                .or_raise(Doing::CreateAttribute)
+        })
+    }
+
+    fn delete(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.refuse_reader(Doing::DeleteAttribute)?;
+        py.detach(|| on_object!(&self.object, owner => owner.delete_attribute(name))).or_raise(Doing::DeleteAttribute)
+    }
+
+    fn rename(&self, py: Python<'_>, name: &str, new_name: &str) -> PyResult<()> {
+        self.refuse_reader(Doing::CreateAttribute)?;
+        py.detach(|| on_object!(&self.object, owner => owner.rename_attribute(name, new_name)))
+            .or_raise(Doing::CreateAttribute)
+    }
+
+    /// Names, by creation where the object keeps that, else sorted.
+    fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let all = self.all(py)?;
+        PyList::new(py, all.iter().map(Attribute::name))
+    }
+
+    fn __contains__(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        Ok(self.find(py, name)?.is_some())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.all(py)?.len())
+    }
+}
+
+fn missing(name: &str) -> PyErr {
+    pyo3::exceptions::PyKeyError::new_err(format!(
+        "Unable to synchronously open attribute (can't locate attribute: '{name}')"
+    ))
+}

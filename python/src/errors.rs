@@ -1,0 +1,164 @@
+//! h5live's errors as the exceptions that programs written for h5py expect.
+//!
+//! The class and the words in parentheses are h5py's; what follows is h5live's own text: file, object, reason, next step.
+
+use std::io;
+
+use h5live::{Error, ErrorKind};
+use pyo3::exceptions::{
+    PyIndexError, PyKeyError, PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+};
+use pyo3::prelude::*;
+
+pyo3::create_exception!(
+    h5live,
+    WriterDied,
+    PyOSError,
+    "The writer of a followed file ended without closing it. Everything it published can be read."
+);
+
+/// The number that makes an `OSError` a `BlockingIOError`.
+const EAGAIN: i32 = 11;
+
+/// What was being done when an error came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    OpenFile,
+    CreateFile,
+    OpenObject,
+    CreateGroup,
+    CreateDataset,
+    CreateDatatype,
+    CreateLink,
+    DeleteLink,
+    MoveLink,
+    OpenAttribute,
+    CreateAttribute,
+    DeleteAttribute,
+    Read,
+    Write,
+    Resize,
+    StartSwmr,
+    Flush,
+    Refresh,
+    Look,
+}
+
+impl Doing {
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::OpenFile => "Unable to synchronously open file",
+            Self::CreateFile => "Unable to synchronously create file",
+            Self::OpenObject => "Unable to synchronously open object",
+            Self::CreateGroup => "Unable to synchronously create group",
+            Self::CreateDataset => "Unable to synchronously create dataset",
+            Self::CreateDatatype => "Unable to synchronously commit datatype",
+            Self::CreateLink => "Unable to create link",
+            Self::DeleteLink => "Couldn't delete link",
+            Self::MoveLink => "Unable to move link",
+            Self::OpenAttribute => "Unable to synchronously open attribute",
+            Self::CreateAttribute => "Unable to synchronously create attribute",
+            Self::DeleteAttribute => "Unable to synchronously delete attribute",
+            Self::Read => "Can't synchronously read data",
+            Self::Write => "Can't synchronously write data",
+            Self::Resize => "Unable to synchronously change a dataset's dimensions",
+            Self::StartSwmr => "Unable to start swmr writing",
+            Self::Flush => "Unable to synchronously flush file",
+            Self::Refresh => "Unable to synchronously refresh dataset",
+            Self::Look => "Unable to get information",
+        }
+    }
+
+    /// The exception for an error that concerns what a program asked for, rather than the file.
+    fn refusal(self, text: String) -> PyErr {
+        match self {
+            Self::OpenObject | Self::OpenAttribute | Self::DeleteAttribute | Self::DeleteLink => {
+                PyKeyError::new_err(text)
+            }
+            Self::CreateGroup | Self::CreateDataset | Self::CreateDatatype | Self::MoveLink => {
+                PyValueError::new_err(text)
+            }
+            Self::StartSwmr | Self::Resize => PyRuntimeError::new_err(text),
+            _ => PyOSError::new_err(text),
+        }
+    }
+}
+
+/// The exception for `error`, which came up while `doing`.
+pub(crate) fn raise(doing: Doing, error: &Error) -> PyErr {
+    let phrase = doing.phrase();
+    let said = |reason: &str| format!("{phrase} ({reason}): {error}");
+    match error.kind() {
+        ErrorKind::Io { source, .. } => os_error(phrase, source, error),
+        ErrorKind::Locked { .. } => {
+            let reason = "unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'";
+            PyOSError::new_err((EAGAIN, said(reason)))
+        }
+        ErrorKind::NotHdf5 => PyOSError::new_err(said("file signature not found")),
+        ErrorKind::Truncated { .. } => PyOSError::new_err(said("truncated file")),
+        ErrorKind::NotFound { what: "file", name } => {
+            let text = said(&format!("unable to open file: name = '{name}', errno = 2"));
+            if doing == Doing::OpenObject { PyKeyError::new_err(text) } else { PyOSError::new_err((2, text)) }
+        }
+        ErrorKind::NotFound { what: "attribute", name } => {
+            PyKeyError::new_err(said(&format!("can't locate attribute: '{name}'")))
+        }
+        ErrorKind::NotFound { name, .. } => {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            doing.refusal(said(&format!("object '{last}' doesn't exist")))
+        }
+        ErrorKind::Exists { .. } => doing.refusal(said("name already exists")),
+        ErrorKind::BadName { .. } => PyValueError::new_err(said("no name")),
+        ErrorKind::WrongKind { .. } => doing.refusal(said("component not found")),
+        ErrorKind::ReadOnly => doing.refusal(said("no write intent on file")),
+        ErrorKind::Type { .. } => match doing {
+            Doing::Read | Doing::Write | Doing::CreateAttribute => PyTypeError::new_err(said("no conversion path")),
+            _ => doing.refusal(said("type mismatch")),
+        },
+        ErrorKind::Shape { .. } => match doing {
+            Doing::Resize => PyRuntimeError::new_err(said("dimension cannot exceed the existing maximal size")),
+            Doing::CreateDataset => PyValueError::new_err(said("shapes do not fit")),
+            _ => PyTypeError::new_err(said("shapes do not fit")),
+        },
+        ErrorKind::Selection { .. } => PyIndexError::new_err(said("selection out of range")),
+        ErrorKind::WriterDied { .. } => WriterDied::new_err(error.to_string()),
+        ErrorKind::Closed => PyValueError::new_err(said("invalid identifier: the file is closed")),
+        ErrorKind::NotLive { .. } => PyRuntimeError::new_err(said("not possible in this state")),
+        ErrorKind::Unsupported(_) if doing == Doing::OpenObject => PyKeyError::new_err(said("not possible here")),
+        ErrorKind::Unsupported(_) => PyNotImplementedError::new_err(said("not supported")),
+        _ => PyOSError::new_err(said("the file is damaged")),
+    }
+}
+
+fn os_error(phrase: &str, source: &io::Error, error: &Error) -> PyErr {
+    let path = error.file().map(|path| path.display().to_string()).unwrap_or_default();
+    match source.raw_os_error() {
+        Some(errno) => {
+            let system = system_text(source);
+            let reason = format!("unable to open file: name = '{path}', errno = {errno}, error message = '{system}'");
+            // OSError picks its subclass by the number.
+            PyOSError::new_err((errno, format!("{phrase} ({reason}): {error}")))
+        }
+        None => PyOSError::new_err(format!("{phrase} (file read failed): {error}")),
+    }
+}
+
+/// The system's words, without the number that Rust appends.
+fn system_text(source: &io::Error) -> String {
+    let text = source.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+/// Turns the error of a result into an exception.
+pub(crate) trait OrRaise<T> {
+    fn or_raise(self, doing: Doing) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for h5live::Result<T> {
+    fn or_raise(self, doing: Doing) -> PyResult<T> {
+        self.map_err(|error| raise(doing, &error))
+    }
+}

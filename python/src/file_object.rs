@@ -1,0 +1,79 @@
+//! Files whose bytes a Python object holds: anything with `seek`, `readinto` (or `read`), `write`, `truncate` and `flush`.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use h5live_storage::{Barrier, ReadAt, Storage};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// A Python file object as storage.
+pub(crate) struct FileObject {
+    object: Py<PyAny>,
+    /// The object has one position: seeking and what follows belong together.
+    turn: Mutex<()>,
+}
+
+impl FileObject {
+    pub(crate) fn new(object: Py<PyAny>) -> Self {
+        Self { object, turn: Mutex::new(()) }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> io::Result<T> {
+        // Before the interpreter's lock, so that no thread holds that one and waits for this.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Python::attach(|py| act(self.object.bind(py)).map_err(io::Error::from))
+    }
+}
+
+impl ReadAt for FileObject {
+    fn size(&self) -> io::Result<u64> {
+        self.with(|object| object.call_method1("seek", (0, 2))?.extract())
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
+        self.with(|object| {
+            object.call_method1("seek", (at,))?;
+            let mut filled = 0;
+            while filled < buf.len() {
+                let read = object.call_method1("read", (buf.len() - filled,))?;
+                let read = read.cast::<PyBytes>()?.as_bytes();
+                if read.is_empty() {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                let end = (filled + read.len()).min(buf.len());
+                buf[filled..end].copy_from_slice(&read[..end - filled]);
+                filled = end;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Storage for FileObject {
+    fn write_all_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
+        self.with(|object| {
+            object.call_method1("seek", (at,))?;
+            object.call_method1("write", (PyBytes::new(object.py(), buf),)).map(drop)
+        })
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.with(|object| {
+            let size: u64 = object.call_method1("seek", (0, 2))?.extract()?;
+            if size < len {
+                // Not every object extends itself by `truncate`.
+                object.call_method1("seek", (len - 1,))?;
+                return object.call_method1("write", (PyBytes::new(object.py(), &[0]),)).map(drop);
+            }
+            object.call_method1("truncate", (len,)).map(drop)
+        })
+    }
+
+    fn barrier(&self, barrier: Barrier) -> io::Result<()> {
+        match barrier {
+            Barrier::Visible => Ok(()),
+            Barrier::Durable => self.with(|object| object.call_method0("flush").map(drop)),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the objects of one opened file share: whether it is still open, and for what.
+//!
+//! A file that is opened twice in one process is one file, as in libhdf5: reader and writer see the same.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use h5live::{Error, File};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// One opening of a file.
+pub(crate) struct Handle {
+    is_open: AtomicBool,
+    pub(crate) opened: Arc<Opened>,
+    /// Whether this opening may change the file.
+    pub(crate) writable: bool,
+}
+
+/// A file that this process has open.
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) writable: bool,
+    /// Whether readers were let in, or it was opened as one of them.
+    pub(crate) swmr: AtomicBool,
+    /// The bytes, if they are in memory.
+    pub(crate) memory: Option<InMemory>,
+    identity: Option<Identity>,
+    /// Openings that have not been closed.
+    openings: AtomicUsize,
+    /// Distinguishes it from every other file this process has opened.
+    pub(crate) number: usize,
+    /// A child process inherits what it must not close.
+    process: u32,
+}
+
+/// A file whose bytes are in memory.
+pub(crate) struct InMemory {
+    pub(crate) bytes: Arc<h5live_storage::Memory>,
+    /// What it is called.
+    pub(crate) path: PathBuf,
+    /// Whether it is to be written to its path.
+    pub(crate) store: bool,
+}
+
+impl InMemory {
+    /// Writes the bytes to the path, if that is wanted.
+    pub(crate) fn write_out(&self) -> std::io::Result<()> {
+        if self.store { std::fs::write(&self.path, self.bytes.to_vec()) } else { Ok(()) }
+    }
+}
+
+/// Device and number of a file.
+type Identity = (u64, u64);
+
+static OPEN: Mutex<Option<HashMap<Identity, Weak<Opened>>>> = Mutex::new(None);
+static OPENED: AtomicUsize = AtomicUsize::new(1);
+
+fn registry() -> MutexGuard<'static, Option<HashMap<Identity, Weak<Opened>>>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The file at `path`, if this process has it open.
+pub(crate) fn find(path: &Path) -> Option<Arc<Opened>> {
+    let identity = identity(path)?;
+    registry().as_ref()?.get(&identity)?.upgrade().filter(|opened| opened.openings.load(Ordering::SeqCst) > 0)
+}
+
+impl Opened {
+    /// A file that was just opened.
+    pub(crate) fn new(
+        file: File,
+        path: Option<PathBuf>,
+        writable: bool,
+        swmr: bool,
+        memory: Option<InMemory>,
+    ) -> Arc<Self> {
+        let identity = path.and_then(|path| identity(&path));
+        let opened = Arc::new(Self {
+            file,
+            writable,
+            swmr: AtomicBool::new(swmr),
+            memory,
+            identity,
+            openings: AtomicUsize::new(0),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
+            process: std::process::id(),
+        });
+        if let Some(identity) = identity {
+            registry().get_or_insert_default().insert(identity, Arc::downgrade(&opened));
+        }
+        opened
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        if let Some(identity) = self.identity
+            && let Some(open) = registry().as_mut()
+            && open.get(&identity).is_some_and(|known| std::ptr::eq(known.as_ptr(), self))
+        {
+            open.remove(&identity);
+        }
+        if self.process == std::process::id() { self.file.clone().close() } else { Ok(()) }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // The writer of a parent process is not ended by its child.
+        if self.writable && self.process != std::process::id() {
+            std::mem::forget(self.file.clone());
+        }
+    }
+}
+
+impl Handle {
+    /// Another opening of `opened`.
+    pub(crate) fn new(opened: Arc<Opened>, writable: bool) -> Arc<Self> {
+        opened.openings.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Self { is_open: AtomicBool::new(true), opened, writable })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Refuses a closed file.
+    pub(crate) fn check(&self) -> PyResult<()> {
+        if self.is_open() { Ok(()) } else { Err(closed()) }
+    }
+
+    /// Ends this opening; the last one closes the file.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        if !self.is_open.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        if self.opened.openings.fetch_sub(1, Ordering::SeqCst) == 1 { self.opened.close() } else { Ok(()) }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Whoever wants to know of errors closes it himself.
+        let _ = self.close();
+    }
+}
+
+/// The exception of an object whose file is closed.
+pub(crate) fn closed() -> PyErr {
+    PyValueError::new_err(
+        "Invalid location identifier (invalid identifier: the file or object is closed; open it again)",
+    )
+}
