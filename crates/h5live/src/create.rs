@@ -343,11 +343,8 @@ impl DatasetBuilder {
         let (image, offsets) = LocalHeap::encode_full(&names, addr, widths);
         writer.fresh(addr, image)?;
         let pieces = files.iter().zip(offsets);
-        let pieces = pieces.map(|((_, offset, size), name_offset)| ExternalFile {
-            name_offset,
-            offset: *offset,
-            size: *size,
-        });
+        let pieces =
+            pieces.map(|((_, offset, size), name_offset)| ExternalFile { name_offset, offset: *offset, size: *size });
         Ok(Some(ExternalFiles { heap: addr, files: pieces.collect() }))
     }
 

@@ -15,7 +15,6 @@ use h5live_storage::{Overlay, ReadAt};
 
 use crate::attribute::Attribute;
 use crate::dataset::{Dataset, Shared};
-use crate::element::HeapRead;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{CommittedDatatype, Group, Link, Member, Object};
 use crate::live::follower::Follower;
@@ -26,7 +25,6 @@ use crate::object::global_heap::GlobalHeap;
 use crate::object::header::{Message, ObjectHeader};
 use crate::object::shared::{Body, SharedMessages};
 use crate::source::{Patience, Source};
-use crate::value::FileHeap;
 
 /// An open HDF5 file. Clones are handles of the same open file.
 ///
@@ -315,13 +313,6 @@ impl File {
     /// Something is damaged.
     pub fn attributes(&self) -> Result<Vec<Attribute>> {
         self.root().attributes()
-    }
-
-    /// What elements of variable length refer to, for [`Element::decode`](crate::Element::decode) and
-    /// [`Value::decode`](crate::Value::decode) of bytes that were read as they are.
-    #[must_use]
-    pub fn heap(&self) -> impl HeapRead + '_ {
-        FileHeap(&self.inner)
     }
 
     /// The object whose header lies at `address`, as an object reference or [`Object::address`] names it.

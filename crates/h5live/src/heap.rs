@@ -26,7 +26,8 @@ impl HeapRead for Heap {
 }
 
 impl File {
-    /// What gives the data that elements of variable length refer to, in a file open for reading or writing.
+    /// What elements of variable length refer to, in a file open for reading or writing: for
+    /// [`Element::decode`](crate::Element::decode) and [`Value::decode`](crate::Value::decode) of bytes that were read as they are.
     ///
     /// # Errors
     /// The file is closed.

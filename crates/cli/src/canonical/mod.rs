@@ -67,7 +67,7 @@ impl Describe {
             if walk.is_truncated {
                 fields.put("truncated", true);
             }
-            fields.put("objects", walk.describe(&file));
+            fields.put("objects", walk.describe(&file)?);
         }
         writeln!(out, "{}", fields.done())?;
         Ok(out.flush()?)

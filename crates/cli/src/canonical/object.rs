@@ -48,7 +48,7 @@ pub(super) fn describe(object: &Object, links: Option<Fields>, digester: &Digest
 pub(super) fn external_dataset(dataset: &Dataset, fields: &mut Fields) {
     fields.put("shape", shape(dataset));
     let (file, paths) = (dataset.file(), HashMap::new());
-    let heap = file.heap();
+    let Ok(heap) = file.heap() else { return };
     let digester = Digester { file, heap: &heap, paths: &paths };
     let is_small = memory_bytes(dataset).is_some_and(|bytes| bytes < MOST_BYTES);
     if !dataset.is_null()

@@ -87,8 +87,8 @@ impl Walk {
     }
 
     /// All of them, as one JSON object.
-    pub(super) fn describe(self, file: &File) -> String {
-        let heap = file.heap();
+    pub(super) fn describe(self, file: &File) -> h5live::Result<String> {
+        let heap = file.heap()?;
         let digester = Digester { file, heap: &heap, paths: &self.paths };
         let mut objects = Fields::new();
         for (path, found) in self.found {
@@ -109,7 +109,7 @@ impl Walk {
             };
             objects.put_named(&path, told);
         }
-        objects.done()
+        Ok(objects.done())
     }
 }
 

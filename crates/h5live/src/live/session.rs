@@ -407,7 +407,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for comes_and_goes in [false, true] {
             let path = directory.path().join("run.h5");
-            let mut session = Session::create(&path, GroupSettings::default()).unwrap();
+            let mut session = Session::create(&path, GroupSettings::default(), 0).unwrap();
             let file = session.file.clone().unwrap();
             let other = File::open_read_write(&path).unwrap();
             file.unlock().unwrap();
