@@ -89,8 +89,7 @@ impl OnDisk {
 
     /// Runs `script` with the open file as `f`.
     fn run(&self, mode: &str, script: &str) {
-        let python = std::env::var_os("H5LIVE_PYTHON")
-            .expect("these tests need a Python interpreter with h5py: set H5LIVE_PYTHON to its path");
+        let python = h5live_testkit::python().unwrap();
         let whole = format!(
             "import h5py, sys\nimport numpy as np\nf = h5py.File(sys.argv[1], {mode:?}, libver=('v110', 'v110'))\n\
              {script}\nf.close()\n"
