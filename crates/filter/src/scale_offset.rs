@@ -53,6 +53,10 @@ impl Filter for ScaleOffset {
         Ok(settled)
     }
 
+    fn keeps_length(&self, values: &[u32]) -> bool {
+        Parameters::parse(values).is_ok_and(|parameters| parameters.is_stored_plain())
+    }
+
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
         let parameters = Parameters::parse(values)?;
         let size = parameters.number.size();
@@ -236,7 +240,8 @@ impl Parameters {
         let span = (most * scale - least * scale).round();
         let plain = (Header { bits: width, minimum: least_bits }, None);
         // Neither infinities nor numbers that are none can be scaled.
-        if others().any(|bits| !number(*bits).is_finite()) || !(span < (1_u64 << (width - 2)) as f64) {
+        if others().any(|bits| !number(*bits).is_finite()) || !span.is_finite() || span >= (1_u64 << (width - 2)) as f64
+        {
             return plain;
         }
         let bits = self.bits_for(span as u64, width);

@@ -77,7 +77,7 @@ impl File {
     /// The file cannot be opened, is no HDF5 file ([`ErrorKind::NotHdf5`]), is shorter than its superblock says
     /// ([`ErrorKind::Truncated`]), or its superblock is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::NONE)
+        Self::builder().open(path)
     }
 
     /// Opens a file for reading while another process writes it, in whatever state it is, even before it is live.
@@ -86,13 +86,13 @@ impl File {
     /// # Errors
     /// The file cannot be opened, or is no HDF5 file.
     pub fn follow(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::LIVE)
+        Self::builder().follow(path)
     }
 
-    fn open_path(path: &Path, patience: Patience) -> Result<Self> {
+    pub(crate) fn open_path(path: &Path, patience: Patience, filters: Option<Arc<Registry>>) -> Result<Self> {
         let open = || {
             let file = h5live_storage::File::open(path).map_err(|source| Error::io("open the file", source))?;
-            Self::open_storage(Arc::new(file.clone()), Some(file), path.to_owned(), patience)
+            Self::open_storage(Arc::new(file.clone()), Some(file), path.to_owned(), patience, filters)
         };
         open().map_err(|error| error.in_file(path))
     }
@@ -104,22 +104,26 @@ impl File {
     /// # Errors
     /// As [`File::open`].
     pub fn open_with(storage: Arc<dyn ReadAt>) -> Result<Self> {
-        Self::open_storage(storage, None, PathBuf::new(), Patience::NONE)
+        Self::builder().open_with(storage)
     }
 
     /// `patience` is what a file gets that does not look live now.
-    fn open_storage(
+    pub(crate) fn open_storage(
         storage: Arc<dyn ReadAt>,
         file: Option<h5live_storage::File>,
         path: PathBuf,
         patience: Patience,
+        filters: Option<Arc<Registry>>,
     ) -> Result<Self> {
         let found = find_superblock(&storage)?;
         let patience = if found.is_live { Patience::LIVE } else { patience };
         if patience == Patience::NONE {
             found.check_size()?;
         }
-        let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+        let mut source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
+        if let Some(filters) = filters {
+            source = source.with_filters(filters);
+        }
         let follower = Follower::new(storage, file, source.clone());
         if found.is_live {
             follower.look()?;
@@ -132,10 +136,10 @@ impl File {
         let inner = Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             path,
+            filters: source.filters().clone(),
             source,
             superblock,
             role,
-            filters: Arc::new(Registry::default()),
             heap: GlobalHeap::default(),
             shared_messages: OnceLock::new(),
             datasets: Mutex::default(),
@@ -321,7 +325,7 @@ impl Inner {
         if let Some(file) = lock(&self.others).get(&path) {
             return Ok(file.clone());
         }
-        let file = File::open(&path)?;
+        let file = File::builder().filters(self.filters.clone()).open(&path)?;
         lock(&self.others).insert(path, file.clone());
         Ok(file)
     }
