@@ -32,6 +32,10 @@ impl Filter for Bitshuffle {
         Ok(settled)
     }
 
+    fn keeps_length(&self, values: &[u32]) -> bool {
+        Settings::parse(values).is_ok_and(|settings| settings.codec.is_none())
+    }
+
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
         let settings = Settings::parse(values)?;
         let mut room = Vec::new();

@@ -126,6 +126,3 @@ fn compression(version: Version, values: &[u32]) -> Result<Compression, Problem>
     };
     Ok(Compression { version, element, level, shuffle, codec })
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,6 +14,14 @@ pub enum Error {
         /// What the file calls it, if it does.
         name: Option<String>,
     },
+    /// A new dataset cannot have a filter with these settings.
+    #[error("filter {id} cannot be used so: {problem}")]
+    Settings {
+        /// The filter's number.
+        id: FilterId,
+        /// What is wrong.
+        problem: Problem,
+    },
     /// A filter could not be undone: the chunk's bytes are damaged.
     #[error("filter {id} cannot decode the chunk: {problem}")]
     Decode {

@@ -78,6 +78,12 @@ pub trait Filter: fmt::Debug + Send + Sync {
         Ok(values.to_vec())
     }
 
+    /// Whether what it makes of a chunk is always as long as the chunk.
+    fn keeps_length(&self, values: &[u32]) -> bool {
+        let _ = values;
+        false
+    }
+
     /// Undoes the filter: writes what `input` stands for to the front of `output` and returns how many bytes that is.
     ///
     /// # Errors

@@ -28,10 +28,17 @@ impl Filter for NBit {
     fn settle(&self, _: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
         let count = u32::try_from(form.count()).map_err(|_| Problem::values("a chunk of too many elements"))?;
         let mut values = vec![0, u32::from(is_full(form.element)), count];
-        describe(form.element, &mut values);
+        // Of types that are no numbers, nor of any, libhdf5 keeps nothing.
+        if !matches!(form.element, ElementType::Other { .. }) {
+            describe(form.element, &mut values);
+        }
         values[0] = values.len() as u32;
         Plan::parse(&values)?;
         Ok(values)
+    }
+
+    fn keeps_length(&self, values: &[u32]) -> bool {
+        Plan::parse(values).is_ok_and(|plan| plan.is_none())
     }
 
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {

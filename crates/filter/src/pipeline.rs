@@ -71,6 +71,13 @@ impl Pipeline {
         self.stages.iter().try_for_each(|ready| ready.filter().map(drop))
     }
 
+    /// Whether chunks are as long after all filters as before.
+    pub fn keeps_length(&self) -> bool {
+        let keeps =
+            |ready: &Ready| ready.filter.as_ref().is_some_and(|filter| filter.keeps_length(&ready.stage.values));
+        !self.is_empty() && self.stages.iter().all(keeps)
+    }
+
     /// The mask of a chunk that passed through no filter of this pipeline.
     pub fn skip_all(&self) -> u32 {
         // 32 bits hold 32 filters: shifting by the complement avoids a shift by 32.

@@ -53,6 +53,10 @@ impl Filter for ScaleOffset {
         Ok(settled)
     }
 
+    fn keeps_length(&self, values: &[u32]) -> bool {
+        Parameters::parse(values).is_ok_and(|parameters| parameters.is_stored_plain())
+    }
+
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
         let parameters = Parameters::parse(values)?;
         let size = parameters.number.size();

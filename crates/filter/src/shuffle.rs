@@ -18,6 +18,10 @@ impl Filter for Shuffle {
         Ok(vec![form.element.size()])
     }
 
+    fn keeps_length(&self, _: &[u32]) -> bool {
+        true
+    }
+
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
         let size = element_size(values)?;
         let limit = output.len();

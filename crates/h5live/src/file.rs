@@ -77,7 +77,7 @@ impl File {
     /// The file cannot be opened, is no HDF5 file ([`ErrorKind::NotHdf5`]), is one of several that are to be opened together
     /// ([`ErrorKind::Part`]), is shorter than its superblock says ([`ErrorKind::Truncated`]), or its superblock is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::NONE, &Together::Alone)
+        Self::builder().open(path)
     }
 
     /// Opens a family for reading: a file in several pieces. `pattern` is how they are called, with a place for the number
@@ -88,7 +88,7 @@ impl File {
     pub fn open_family(pattern: impl AsRef<Path>) -> Result<Self> {
         let pattern = Pattern::parse(pattern.as_ref())?;
         let first = pattern.member(0);
-        Self::open_path(&first, Patience::NONE, &Together::Family(pattern))
+        Self::open_path(&first, Patience::NONE, &Together::Family(pattern), None)
     }
 
     /// Opens the parts of a file that was written with libhdf5's split or multi driver, for reading. `path` is that of the
@@ -97,7 +97,7 @@ impl File {
     /// # Errors
     /// [`ErrorKind::Unsupported`] when the part is not called as it says; otherwise as [`File::open`].
     pub fn open_multi(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::NONE, &Together::Multi)
+        Self::open_path(path.as_ref(), Patience::NONE, &Together::Multi, None)
     }
 
     /// Opens a file for reading while another process writes it, in whatever state it is, even before it is live.
@@ -106,16 +106,21 @@ impl File {
     /// # Errors
     /// The file cannot be opened, or is no HDF5 file.
     pub fn follow(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_path(path.as_ref(), Patience::LIVE, &Together::Alone)
+        Self::builder().follow(path)
     }
 
-    fn open_path(path: &Path, patience: Patience, together: &Together) -> Result<Self> {
+    pub(crate) fn open_path(
+        path: &Path,
+        patience: Patience,
+        together: &Together,
+        filters: Option<Arc<Registry>>,
+    ) -> Result<Self> {
         let open = || {
             let file = h5live_storage::File::open(path).map_err(|source| Error::io("open the file", source))?;
             let storage: Arc<dyn ReadAt> = Arc::new(file.clone());
             match members::of(path, &storage, together)? {
-                Some(joined) => Self::open_storage(Arc::new(joined), None, path.to_owned(), Patience::NONE),
-                None => Self::open_storage(storage, Some(file), path.to_owned(), patience),
+                Some(joined) => Self::open_storage(Arc::new(joined), None, path.to_owned(), Patience::NONE, filters),
+                None => Self::open_storage(storage, Some(file), path.to_owned(), patience, filters),
             }
         };
         open().map_err(|error| error.in_file(path))
@@ -128,22 +133,26 @@ impl File {
     /// # Errors
     /// As [`File::open`].
     pub fn open_with(storage: Arc<dyn ReadAt>) -> Result<Self> {
-        Self::open_storage(storage, None, PathBuf::new(), Patience::NONE)
+        Self::builder().open_with(storage)
     }
 
     /// `patience` is what a file gets that does not look live now.
-    fn open_storage(
+    pub(crate) fn open_storage(
         storage: Arc<dyn ReadAt>,
         file: Option<h5live_storage::File>,
         path: PathBuf,
         patience: Patience,
+        filters: Option<Arc<Registry>>,
     ) -> Result<Self> {
         let found = find_superblock(&storage)?;
         let patience = if found.is_live { Patience::LIVE } else { patience };
         if patience == Patience::NONE {
             found.check_size()?;
         }
-        let (storage, source) = with_cache_image(storage, &found, patience)?;
+        let (storage, mut source) = with_cache_image(storage, &found, patience)?;
+        if let Some(filters) = filters {
+            source = source.with_filters(filters);
+        }
         let follower = Follower::new(storage, file, source.clone());
         if found.is_live {
             follower.look()?;
@@ -184,10 +193,10 @@ impl File {
         let inner = Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             path,
+            filters: source.filters().clone(),
             source,
             superblock,
             role,
-            filters: Arc::new(Registry::default()),
             heap: GlobalHeap::default(),
             shared_messages: OnceLock::new(),
             datasets: Mutex::default(),
@@ -377,7 +386,7 @@ impl Inner {
         if let Some(file) = lock(&self.others).get(&path) {
             return Ok(file.clone());
         }
-        let file = File::open(&path)?;
+        let file = File::builder().filters(self.filters.clone()).open(&path)?;
         lock(&self.others).insert(path, file.clone());
         Ok(file)
     }

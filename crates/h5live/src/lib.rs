@@ -33,6 +33,7 @@ mod dataset;
 mod element;
 mod error;
 mod file;
+pub mod filter;
 mod group;
 mod heap;
 mod lifecycle;
@@ -53,8 +54,8 @@ pub use dataset::{ChunkInfo, Dataset, FilterInfo, Layout, VirtualMapping};
 pub use element::{Bytes, ComplexPart, Element, HeapRead, HeapWrite};
 pub use error::{Error, ErrorKind, Result};
 pub use file::File;
+pub use filter::{BitshuffleCodec, BloscCodec, BloscShuffle, FilterId, SzipCoding, ZfpMode};
 pub use group::{CommittedDatatype, Group, Link, Member, MemberKind, Object, Target};
-pub use h5live_filter::{FilterId, Registry};
 pub use h5live_format::message::datatype;
 pub use h5live_format::message::{CharacterSet, Datatype, FillTime, Name, StringPadding};
 /// Elements of a dataset as region references name them.

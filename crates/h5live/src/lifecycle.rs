@@ -4,14 +4,17 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use h5live_storage::{Barrier, Storage};
+use h5live_filter::Registry;
+use h5live_storage::{Barrier, ReadAt, Storage};
 
 use crate::dataset::refresh_together;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{File, Role};
 use crate::live::session::Session;
 use crate::live::{WriterIdentity, WriterState};
+use crate::members::Together;
 use crate::object::link_edit::GroupSettings;
+use crate::source::Patience;
 
 /// A file that readers may look at while it is written; made by [`File::go_live`].
 ///
@@ -21,12 +24,13 @@ pub struct Live {
     file: File,
 }
 
-/// What a file will be; made by [`File::builder`].
-#[must_use = "nothing is created before `create`"]
+/// What a new file will be, and what any file is opened with; made by [`File::builder`].
+#[must_use = "nothing is opened or created yet"]
 #[derive(Debug, Clone)]
 pub struct FileBuilder {
     root: GroupSettings,
     userblock: u64,
+    filters: Option<Arc<Registry>>,
 }
 
 impl FileBuilder {
@@ -43,13 +47,62 @@ impl FileBuilder {
         self
     }
 
+    /// Chunks pass through these filters. Those of [`Registry::default`] are the ones that every file has without this. Files that
+    /// this file leads to have them too.
+    pub fn filters(mut self, filters: impl Into<Arc<Registry>>) -> Self {
+        self.filters = Some(filters.into());
+        self
+    }
+
+    /// Opens a file for reading, as [`File::open`].
+    ///
+    /// # Errors
+    /// As [`File::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<File> {
+        File::open_path(path.as_ref(), Patience::NONE, &Together::Alone, self.filters)
+    }
+
+    /// Opens a file for reading while another process writes it, as [`File::follow`].
+    ///
+    /// # Errors
+    /// As [`File::follow`].
+    pub fn follow(self, path: impl AsRef<Path>) -> Result<File> {
+        File::open_path(path.as_ref(), Patience::LIVE, &Together::Alone, self.filters)
+    }
+
+    /// Opens other storage for reading, as [`File::open_with`].
+    ///
+    /// # Errors
+    /// As [`File::open_with`].
+    pub fn open_with(self, storage: Arc<dyn ReadAt>) -> Result<File> {
+        File::open_storage(storage, None, PathBuf::new(), Patience::NONE, self.filters)
+    }
+
+    /// Opens a file to change it and add to it, as [`File::append`].
+    ///
+    /// # Errors
+    /// As [`File::append`].
+    pub fn append(self, path: impl AsRef<Path>) -> Result<File> {
+        let path = path.as_ref();
+        let open = || File::writing(Session::append(path)?, path.to_owned(), self.filters);
+        open().map_err(|error: Error| error.in_file(path))
+    }
+
+    /// Opens other storage to change it and add to it, as [`File::append_with`].
+    ///
+    /// # Errors
+    /// As [`File::append_with`].
+    pub fn append_with(self, storage: Arc<dyn Storage>) -> Result<File> {
+        File::writing(Session::append_on(storage, None)?, PathBuf::new(), self.filters)
+    }
+
     /// Creates the file, as [`File::create`].
     ///
     /// # Errors
     /// As [`File::create`].
     pub fn create(self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
-        let create = || File::writing(Session::create(path, self.root, self.userblock)?, path.to_owned());
+        let create = || File::writing(Session::create(path, self.root, self.userblock)?, path.to_owned(), self.filters);
         create().map_err(|error: Error| error.in_file(path))
     }
 
@@ -58,7 +111,7 @@ impl FileBuilder {
     /// # Errors
     /// As [`File::create_with`].
     pub fn create_with(self, storage: Arc<dyn Storage>) -> Result<File> {
-        File::writing(Session::create_on(storage, self.root, self.userblock)?, PathBuf::new())
+        File::writing(Session::create_on(storage, self.root, self.userblock)?, PathBuf::new(), self.filters)
     }
 }
 
@@ -71,9 +124,9 @@ impl File {
         Self::builder().create(path)
     }
 
-    /// A file to be created with other properties than [`File::create`] gives it.
+    /// A file to be created or opened with other properties than [`File::create`] and the like give it.
     pub fn builder() -> FileBuilder {
-        FileBuilder { root: GroupSettings::default(), userblock: 0 }
+        FileBuilder { root: GroupSettings::default(), userblock: 0, filters: None }
     }
 
     /// Creates a file in storage that is no file of the operating system.
@@ -90,9 +143,7 @@ impl File {
     /// # Errors
     /// [`ErrorKind::Locked`] when another writer has it open; or it cannot be opened, or is no HDF5 file.
     pub fn append(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let open = || Self::writing(Session::append(path)?, path.to_owned());
-        open().map_err(|error: Error| error.in_file(path))
+        Self::builder().append(path)
     }
 
     /// Opens storage that is no file of the operating system to change it and add to it.
@@ -100,10 +151,13 @@ impl File {
     /// # Errors
     /// As [`File::append`], but for locks, of which such storage has none.
     pub fn append_with(storage: Arc<dyn Storage>) -> Result<Self> {
-        Self::writing(Session::append_on(storage, None)?, PathBuf::new())
+        Self::builder().append_with(storage)
     }
 
-    fn writing(session: Session, path: PathBuf) -> Result<Self> {
+    fn writing(mut session: Session, path: PathBuf, filters: Option<Arc<Registry>>) -> Result<Self> {
+        if let Some(filters) = filters {
+            session.writer.use_filters(filters);
+        }
         let (source, superblock) = (session.writer.source(), session.writer.superblock().clone());
         Self::assemble(path, source, superblock, Role::Writer(Box::new(Mutex::new(session))))
     }

@@ -1,9 +1,10 @@
 //! Reading structures: bytes at an address, decoded, read again while they look torn, and never more than is there.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use h5live_filter::Registry;
 use h5live_format::{Addr, Malformed, Why, Widths};
 use h5live_storage::ReadAt;
 
@@ -31,12 +32,26 @@ pub(crate) struct Source {
     /// How often in a row waiting was in vain: each time halves what is waited for the next, so that a file with many
     /// damaged structures does not take the whole time for each.
     in_vain: Arc<AtomicU32>,
+    filters: Arc<Registry>,
 }
+
+/// The filters of files that bring none of their own.
+static FILTERS: LazyLock<Arc<Registry>> = LazyLock::new(Arc::default);
 
 impl Source {
     /// Address 0 is at offset `base` of `storage`.
     pub(crate) fn new(storage: Arc<dyn ReadAt>, base: u64, widths: Widths, patience: Patience) -> Self {
-        Self { storage, base, widths, patience, in_vain: Arc::default() }
+        Self { storage, base, widths, patience, in_vain: Arc::default(), filters: FILTERS.clone() }
+    }
+
+    /// The same bytes, whose filters are found elsewhere.
+    pub(crate) fn with_filters(self, filters: Arc<Registry>) -> Self {
+        Self { filters, ..self }
+    }
+
+    /// The filters that are known.
+    pub(crate) fn filters(&self) -> &Arc<Registry> {
+        &self.filters
     }
 
     /// Field widths of the file.

@@ -1,6 +1,5 @@
 //! Changing structure: groups, links, attributes. All of it also while readers look.
 
-use h5live_filter::Registry;
 use h5live_format::Addr;
 use h5live_format::message::{self, Dataspace, Datatype, LinkTarget};
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageType};
@@ -269,7 +268,7 @@ impl Session {
         let source = self.writer.source();
         let header = ObjectHeader::read(&source, group.addr)?;
         refuse_old(&header)?;
-        match links::find(&source, &Registry::default(), &header, name.as_bytes())? {
+        match links::find(&source, source.filters(), &header, name.as_bytes())? {
             Some(_) => Err(ErrorKind::Exists { what: "link", name: name.to_owned() }.into()),
             None => Ok(()),
         }

@@ -55,7 +55,24 @@ fn frame(decoder: &mut FrameDecoder, rest: &mut &[u8], output: &mut [u8], limit:
 
 /// Appends a frame. There is one level, about the first of zstd's.
 pub(crate) fn encode(input: &[u8], output: &mut Vec<u8>) {
-    compress(input, output, CompressionLevel::Fastest);
+    let start = output.len();
+    compress(input, &mut *output, CompressionLevel::Fastest);
+    tell_length(start, input.len() as u64, output);
+}
+
+/// Adds the length of the content to the header of the frame at `start` (RFC 8878, 3.1.1.1), if it does not say it: libhdf5's plugin
+/// asks the frame how much room it needs.
+fn tell_length(start: usize, length: u64, output: &mut Vec<u8>) {
+    /// In the frame header descriptor, after the magic number: there is no window descriptor; the width of the length.
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    const LENGTH_WIDTH: u8 = 3 << 6;
+    const OF_EIGHT_BYTES: u8 = 3 << 6;
+    let (descriptor, window) = (start + 4, start + 5);
+    if output[descriptor] & (SINGLE_SEGMENT | LENGTH_WIDTH) == 0 {
+        output[descriptor] |= OF_EIGHT_BYTES;
+        // There is no dictionary's number between the window and the length.
+        output.splice(window + 1..window + 1, length.to_le_bytes());
+    }
 }
 
 fn malformed(error: FrameDecoderError) -> Problem {

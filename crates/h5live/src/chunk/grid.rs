@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use h5live_filter::FilterId;
-
 /// Chunk sizes, and how chunks are numbered in the indexes that number them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Grid {
@@ -46,9 +44,7 @@ impl Grid {
     ///
     /// When libhdf5 filters a chunk that was stored unfiltered, and it is as long as before, the index keeps the old filter
     /// mask, and the chunk is lost. So where filters keep the length, unfiltered chunks are stored with a byte more.
-    pub(crate) fn for_writing(mut self, fill: &[u8], filters: impl IntoIterator<Item = FilterId>) -> Self {
-        let mut filters = filters.into_iter().peekable();
-        let keep_length = filters.peek().is_some() && filters.all(|id| id == FilterId::SHUFFLE);
+    pub(crate) fn for_writing(mut self, fill: &[u8], keep_length: bool) -> Self {
         self.plain = PlainForm {
             bytes: self.chunk_bytes + u64::from(keep_length),
             fill: fill.iter().any(|byte| *byte != 0).then(|| fill.to_vec()),

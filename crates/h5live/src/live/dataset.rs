@@ -1,6 +1,6 @@
 //! A dataset as its writer sees it: where its extent and its elements are written.
 
-use h5live_filter::{Pipeline, Registry};
+use h5live_filter::Pipeline;
 use h5live_format::Addr;
 use h5live_format::array_element::StoredChunk;
 use h5live_format::message::{
@@ -106,13 +106,13 @@ impl Description {
         let layout = message(MessageType::DATA_LAYOUT)?;
         let layout = DataLayout::decode(&layout.body, header.body_addr(layout).0, widths)?;
         let place = extent_place(&header, space, widths.length.into());
-        let pipeline = pipeline_of(&header)?;
+        let pipeline = pipeline_of(source, &header)?;
         Ok(Self { dims, max, place, element_size, fill, pipeline, layout, header })
     }
 
     fn grid(&self, chunked: &Chunked) -> Grid {
-        let filters = self.pipeline.iter().flat_map(|pipeline| pipeline.stages().map(|stage| stage.id));
-        Grid::new(chunked.chunk.clone(), self.element_size, &self.max).for_writing(&self.fill, filters)
+        let keep_length = self.pipeline.as_ref().is_some_and(Pipeline::keeps_length);
+        Grid::new(chunked.chunk.clone(), self.element_size, &self.max).for_writing(&self.fill, keep_length)
     }
 
     fn can_grow(&self) -> bool {
@@ -531,16 +531,16 @@ fn fill_of(header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
     })
 }
 
-fn pipeline_of(header: &ObjectHeader) -> Result<Option<Pipeline>> {
+fn pipeline_of(source: &Source, header: &ObjectHeader) -> Result<Option<Pipeline>> {
     let Some(message) = header.find(MessageType::FILTER_PIPELINE) else { return Ok(None) };
     let filters = FilterPipeline::decode(&message.body, header.body_addr(message).0)?;
-    let pipeline = crate::dataset::pipeline(&filters, &Registry::default())?;
+    let pipeline = crate::dataset::pipeline(&filters, source.filters())?;
     Ok((!pipeline.is_empty()).then_some(pipeline))
 }
 
 fn element_size(source: &Source, header: &ObjectHeader, message: &Message) -> Result<u64> {
     let shared = SharedMessages::default();
-    let body = shared.body(source, &Registry::default(), header, message)?;
+    let body = shared.body(source, source.filters(), header, message)?;
     Ok(Datatype::decode(&body.bytes, body.at)?.size().into())
 }
 

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use h5live_filter::Registry;
 use h5live_format::message::{BTreeK, LinkTarget};
 use h5live_format::object_header::MessageType;
 use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
@@ -319,7 +318,7 @@ impl Session {
             next += 1;
             let header = ObjectHeader::read(&source, at)?;
             if LinkStorage::of(&source, &header)?.is_some() {
-                links::each(&source, &Registry::default(), &header, |link| {
+                links::each(&source, source.filters(), &header, |link| {
                     if let LinkTarget::Hard(target) = link.target
                         && seen.insert(target)
                     {

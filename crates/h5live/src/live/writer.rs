@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use h5live_filter::Registry;
 use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, Storage};
@@ -156,6 +157,11 @@ impl Writer {
         stage.handed_out(used);
         let space = Space::new(base, used);
         Self { stage, source, space, superblock, live: None, superseded: 0, structure_changed: false, durable: false }
+    }
+
+    /// Chunks pass through these filters from now on.
+    pub(crate) fn use_filters(&mut self, filters: Arc<Registry>) {
+        self.source = self.source.clone().with_filters(filters);
     }
 
     /// Takes the root group into the superblock of a file that is being created.

@@ -6,7 +6,6 @@
 
 use std::cmp::Ordering;
 
-use h5live_filter::Registry;
 use h5live_format::btree_v2::{
     AttributeNameRecord, AttributeOrderRecord, Editor, Header, LinkNameRecord, LinkOrderRecord, Record,
 };
@@ -274,7 +273,7 @@ fn editable<K: DenseKind>(writer: &mut Writer, storage: DenseStorage) -> Result<
 
 /// Every object there is.
 pub(crate) fn every<K: DenseKind>(source: &Source, storage: &DenseStorage) -> Result<Vec<DenseObject>> {
-    let heap = FractalHeap::open(source, storage.heap, &Registry::default())?;
+    let heap = FractalHeap::open(source, storage.heap, source.filters())?;
     let tree = open_tree::<K::ByName>(source, storage.name_index, ())?;
     let mut objects = Vec::new();
     tree.for_each(
@@ -313,7 +312,7 @@ fn find_record<K: DenseKind>(
     let found = tree
         .find(|addr, len| source.bytes(NODE, addr, len), |record| compare::<K>(source, storage, record, hash, name))?;
     let Some(record) = found else { return Ok(None) };
-    let heap = FractalHeap::open(source, storage.heap, &Registry::default())?;
+    let heap = FractalHeap::open(source, storage.heap, source.filters())?;
     let object = object::<K>(source, &heap, storage, &record)?;
     Ok(Some((record, object)))
 }
@@ -328,7 +327,7 @@ fn compare<K: DenseKind>(
 ) -> Result<Ordering> {
     match K::hash(record).cmp(&hash) {
         Ordering::Equal => {
-            let heap = FractalHeap::open(source, storage.heap, &Registry::default())?;
+            let heap = FractalHeap::open(source, storage.heap, source.filters())?;
             Ok(object::<K>(source, &heap, storage, record)?.name.as_slice().cmp(name))
         }
         other => Ok(other),
