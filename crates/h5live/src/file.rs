@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     datasets: Mutex<HashMap<Addr, Weak<Shared>>>,
     /// The files that external links and virtual datasets lead to.
     others: Mutex<HashMap<PathBuf, File>>,
+    /// The files whose heaps elements of virtual datasets refer to.
+    foreign: Mutex<Vec<File>>,
     /// Itself.
     me: Weak<Inner>,
 }
@@ -156,6 +158,7 @@ impl File {
             None => (storage, source),
         };
         let follower = Follower::new(storage, file, source.clone());
+        let source = if patience == Patience::NONE { source.keeping() } else { source };
         if found.is_live {
             follower.look()?;
         }
@@ -175,7 +178,9 @@ impl File {
             shared_messages: OnceLock::new(),
             datasets: Mutex::default(),
             others: Mutex::default(),
+            foreign: Mutex::default(),
         });
+        inner.check_extension()?;
         inner.check_writable()?;
         Ok(Self { inner })
     }
@@ -373,6 +378,21 @@ impl Inner {
         Ok(file)
     }
 
+    /// The number of another file among those whose heaps are referred to.
+    pub(crate) fn foreign_number(&self, file: &File) -> usize {
+        let mut foreign = lock(&self.foreign);
+        let is_it = |other: &File| Arc::ptr_eq(&other.inner, &file.inner);
+        foreign.iter().position(is_it).unwrap_or_else(|| {
+            foreign.push(file.clone());
+            foreign.len() - 1
+        })
+    }
+
+    /// The other file with that number.
+    pub(crate) fn foreign(&self, number: usize) -> Option<File> {
+        lock(&self.foreign).get(number).cloned()
+    }
+
     /// The path of the file called `name` by this one.
     pub(crate) fn find_other(&self, name: &[u8]) -> Result<PathBuf> {
         let name = String::from_utf8_lossy(name);
@@ -412,6 +432,17 @@ impl Inner {
     /// The message of type `kind` that `shared` names.
     pub(crate) fn shared_body(&self, kind: MessageType, shared: SharedMessage) -> Result<Body> {
         self.shared_messages()?.resolve(&self.source, &self.filters, kind, shared)
+    }
+
+    /// Refuses files whose superblock extension is damaged: what it says holds for the whole file.
+    fn check_extension(&self) -> Result<()> {
+        let Some(extension) = self.superblock.extension else { return Ok(()) };
+        let header = ObjectHeader::read(&self.source, extension)?;
+        for message in &header.messages {
+            let at = header.body_addr(message).0;
+            message::Message::decode(message.kind, message.flags, &message.body, at, self.source.widths())?;
+        }
+        Ok(())
     }
 
     /// Refuses to write to files whose structures are elsewhere than at their addresses.
