@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     datasets: Mutex<HashMap<Addr, Weak<Shared>>>,
     /// The files that external links and virtual datasets lead to.
     others: Mutex<HashMap<PathBuf, File>>,
+    /// The files whose heaps elements of virtual datasets refer to.
+    foreign: Mutex<Vec<File>>,
     /// Itself.
     me: Weak<Inner>,
 }
@@ -154,6 +156,7 @@ impl File {
             source = source.with_filters(filters);
         }
         let follower = Follower::new(storage, file, source.clone());
+        let source = if patience == Patience::NONE { source.keeping() } else { source };
         if found.is_live {
             follower.look()?;
         }
@@ -185,6 +188,7 @@ impl File {
     /// A file of which all is known.
     pub(crate) fn assemble(path: PathBuf, source: Source, superblock: Superblock, role: Role) -> Result<Self> {
         let file = Self::with(path, source, superblock, role);
+        file.inner.check_extension()?;
         file.inner.check_writable()?;
         Ok(file)
     }
@@ -201,6 +205,7 @@ impl File {
             shared_messages: OnceLock::new(),
             datasets: Mutex::default(),
             others: Mutex::default(),
+            foreign: Mutex::default(),
         });
         Self { inner }
     }
@@ -391,6 +396,21 @@ impl Inner {
         Ok(file)
     }
 
+    /// The number of another file among those whose heaps are referred to.
+    pub(crate) fn foreign_number(&self, file: &File) -> usize {
+        let mut foreign = lock(&self.foreign);
+        let is_it = |other: &File| Arc::ptr_eq(&other.inner, &file.inner);
+        foreign.iter().position(is_it).unwrap_or_else(|| {
+            foreign.push(file.clone());
+            foreign.len() - 1
+        })
+    }
+
+    /// The other file with that number.
+    pub(crate) fn foreign(&self, number: usize) -> Option<File> {
+        lock(&self.foreign).get(number).cloned()
+    }
+
     /// The path of the file called `name` by this one.
     pub(crate) fn find_other(&self, name: &[u8]) -> Result<PathBuf> {
         let name = String::from_utf8_lossy(name);
@@ -430,6 +450,17 @@ impl Inner {
     /// The message of type `kind` that `shared` names.
     pub(crate) fn shared_body(&self, kind: MessageType, shared: SharedMessage) -> Result<Body> {
         self.shared_messages()?.resolve(&self.source, &self.filters, kind, shared)
+    }
+
+    /// Refuses files whose superblock extension is damaged: what it says holds for the whole file.
+    fn check_extension(&self) -> Result<()> {
+        let Some(extension) = self.superblock.extension else { return Ok(()) };
+        let header = ObjectHeader::read(&self.source, extension)?;
+        for message in &header.messages {
+            let at = header.body_addr(message).0;
+            message::Message::decode(message.kind, message.flags, &message.body, at, self.source.widths())?;
+        }
+        Ok(())
     }
 
     /// Refuses to write to files whose structures are elsewhere than at their addresses.

@@ -220,6 +220,17 @@ impl Group {
         Object::open(place.file, place.addr, place.path)
     }
 
+    /// The object that a link of this group leads to, without looking the link up again.
+    ///
+    /// # Errors
+    /// As [`Group::get`].
+    pub fn open_link(&self, link: &Link) -> Result<Object> {
+        match link.target {
+            Target::Hard(addr) => Object::open(self.file.clone(), Addr(addr), self.join(&link.name)),
+            _ => self.get_raw(link.raw_name.as_bytes()),
+        }
+    }
+
     /// The group at `path`, as [`Group::get`] finds it.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Reading structures: bytes at an address, decoded, read again while they look torn, and never more than is there.
 
+mod pages;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use h5live_filter::Registry;
 use h5live_format::{Addr, Malformed, Why, Widths};
 use h5live_storage::ReadAt;
 
+use self::pages::Pages;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a structure that fails its checksum is read again. Only a torn read is worth patience: everything else that
@@ -33,6 +36,8 @@ pub(crate) struct Source {
     /// damaged structures does not take the whole time for each.
     in_vain: Arc<AtomicU32>,
     filters: Arc<Registry>,
+    /// What was read of structures, where those do not change.
+    pages: Option<Arc<Pages>>,
 }
 
 /// The filters of files that bring none of their own.
@@ -41,7 +46,7 @@ static FILTERS: LazyLock<Arc<Registry>> = LazyLock::new(Arc::default);
 impl Source {
     /// Address 0 is at offset `base` of `storage`.
     pub(crate) fn new(storage: Arc<dyn ReadAt>, base: u64, widths: Widths, patience: Patience) -> Self {
-        Self { storage, base, widths, patience, in_vain: Arc::default(), filters: FILTERS.clone() }
+        Self { storage, base, widths, patience, in_vain: Arc::default(), filters: FILTERS.clone(), pages: None }
     }
 
     /// The same bytes, whose filters are found elsewhere.
@@ -52,6 +57,19 @@ impl Source {
     /// The filters that are known.
     pub(crate) fn filters(&self) -> &Arc<Registry> {
         &self.filters
+    }
+
+    /// The same, with structures kept that were read: for files that nobody writes.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.pages = Some(Arc::new(Pages::new()));
+        self
+    }
+
+    /// Forgets what was kept: the file may have changed after all.
+    pub(crate) fn forget(&self) {
+        if let Some(pages) = &self.pages {
+            pages.forget();
+        }
     }
 
     /// Field widths of the file.
@@ -77,7 +95,11 @@ impl Source {
 
     /// Bytes from address 0 to the end of the file.
     pub(crate) fn size(&self) -> Result<u64> {
-        let size = self.storage.size().map_err(|source| Error::io("find the file's size", source))?;
+        let size = match &self.pages {
+            Some(pages) => pages.size(&self.storage),
+            None => self.storage.size(),
+        };
+        let size = size.map_err(|source| Error::io("find the file's size", source))?;
         Ok(size.saturating_sub(self.base))
     }
 
@@ -86,7 +108,12 @@ impl Source {
     pub(crate) fn bytes(&self, what: &'static str, addr: Addr, len: u64) -> Result<Vec<u8>> {
         self.require(what, addr, len)?;
         let mut bytes = vec![0; len as usize];
-        self.read_into(what, addr, &mut bytes)?;
+        match &self.pages {
+            Some(pages) if len <= Pages::LONGEST => {
+                self.fill(what, addr, &mut bytes, |buf, at| pages.read(&self.storage, buf, at))?;
+            }
+            _ => self.read_into(what, addr, &mut bytes)?,
+        }
         Ok(bytes)
     }
 
@@ -103,11 +130,21 @@ impl Source {
         self.read_into(what, addr, buf)
     }
 
-    /// Fills `buf` from `addr`.
+    /// Fills `buf` from `addr`: for elements, which are not kept.
     pub(crate) fn read_into(&self, what: &'static str, addr: Addr, buf: &mut [u8]) -> Result<()> {
+        self.fill(what, addr, buf, |buf, at| self.storage.read_exact_at(buf, at))
+    }
+
+    fn fill(
+        &self,
+        what: &'static str,
+        addr: Addr,
+        buf: &mut [u8],
+        read: impl FnOnce(&mut [u8], u64) -> std::io::Result<()>,
+    ) -> Result<()> {
         let len = buf.len() as u64;
         match self.base.checked_add(addr.0) {
-            Some(at) => self.storage.read_exact_at(buf, at).map_err(|source| match source.kind() {
+            Some(at) => read(buf, at).map_err(|source| match source.kind() {
                 std::io::ErrorKind::UnexpectedEof => self.beyond(what, addr, len),
                 _ => Error::io("read the file", source),
             }),

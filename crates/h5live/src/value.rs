@@ -14,6 +14,7 @@ use crate::convert::{Numeric, Wide};
 use crate::element::{HeapRead, Parts, elements, trimmed};
 use crate::error::{Error, Result};
 use crate::file::Inner;
+use crate::object::foreign;
 
 /// Datatypes nest at most this deep in a value: variable-length data could otherwise lead in a circle.
 const MOST_NESTED: u32 = 64;
@@ -265,7 +266,13 @@ impl HeapRead for FileHeap<'_> {
             VariableLength::decode(&mut Cursor::new("variable-length element", 0, reference), source.widths())?;
         let length = (reference.length as usize).saturating_mul(unit);
         let Some(object) = reference.object.filter(|_| length > 0) else { return Ok(Vec::new()) };
-        let found = self.0.heap.object(source, object, |data| data.get(..length).map(<[u8]>::to_vec))?;
+        let take = |data: &[u8]| data.get(..length).map(<[u8]>::to_vec);
+        let found = match foreign::follow(self.0, object.collection) {
+            Some((file, collection)) => {
+                file.inner.heap.object(&file.inner.source, GlobalHeapId { collection, ..object }, take)?
+            }
+            None => self.0.heap.object(source, object, take)?,
+        };
         found.ok_or_else(|| {
             let why = h5live_format::Why::Text("an object has fewer bytes than the element that refers to it counts");
             h5live_format::Malformed { what: "global heap collection", at: object.collection.0, why }.into()

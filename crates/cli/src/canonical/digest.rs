@@ -42,8 +42,13 @@ impl Digester<'_> {
         if let Some(number) = Number::of(stored) {
             return Ok(sha256(&number.canonical(raw)?));
         }
-        if let Some(OpaqueArray::Numbers) = OpaqueArray::of(stored) {
-            return Ok(sha256(raw));
+        match OpaqueArray::of(stored) {
+            Some(OpaqueArray::Numbers) => return Ok(sha256(raw)),
+            Some(OpaqueArray::Swapped) => {
+                let turned: Vec<u8> = elements(raw, stored).flat_map(|element| element.iter().rev()).copied().collect();
+                return Ok(sha256(&turned));
+            }
+            _ => {}
         }
         if let Datatype::Compound(compound) = stored {
             let mut columns = Vec::new();
@@ -213,8 +218,13 @@ enum Number<'t> {
     Boolean,
     Integer(Integer),
     Float(&'t Float, Width),
-    /// Real and imaginary part: their type, and where the imaginary part begins.
-    Complex(Datatype, usize),
+    /// Real and imaginary part: their type, where each is, and the bytes of both together.
+    Complex {
+        part: Float,
+        real: usize,
+        imaginary: usize,
+        size: usize,
+    },
 }
 
 /// The IEEE format that floating-point numbers are digested in.
@@ -236,7 +246,8 @@ impl<'t> Number<'t> {
             Datatype::Bitfield(stored) => integer(Integer::new(stored.size, false, stored.order)),
             Datatype::Float(float) => Width::of(float).map(|width| Self::Float(float, width)),
             Datatype::Complex(Complex { base }) => {
-                Width::of(base).map(|_| Self::Complex(Datatype::Float(*base), base.size as usize))
+                let size = base.size as usize;
+                Width::of(base).map(|_| Self::Complex { part: *base, real: 0, imaginary: size, size: 2 * size })
             }
             Datatype::Compound(compound) => complex(compound),
             _ => None,
@@ -262,14 +273,12 @@ impl<'t> Number<'t> {
                 }
             }
             Self::Float(float, width) => width.canonical(float, raw)?,
-            Self::Complex(base, imaginary) => {
-                let Datatype::Float(float) = base else { return Ok(raw.to_vec()) };
+            Self::Complex { part: float, real, imaginary, size } => {
                 let Some(width) = Width::of(float) else { return Ok(raw.to_vec()) };
-                let size = float.size as usize;
                 let mut parts = Vec::with_capacity(raw.len());
-                for element in raw.chunks_exact((imaginary + size).max(1)) {
-                    parts.extend_from_slice(part(element, 0, size));
-                    parts.extend_from_slice(part(element, *imaginary, size));
+                for element in raw.chunks_exact((*size).max(1)) {
+                    parts.extend_from_slice(part(element, *real, float.size as usize));
+                    parts.extend_from_slice(part(element, *imaginary, float.size as usize));
                 }
                 width.canonical(float, &parts)?
             }
@@ -282,7 +291,7 @@ impl<'t> Number<'t> {
             Self::Boolean => u8::from(raw.first().is_some_and(|byte| *byte != 0)).to_string(),
             Self::Integer(integer) => integer.value(raw).unwrap_or_default().to_string(),
             Self::Float(..) => format!("\"x{}\"", hex(&self.canonical(raw)?)),
-            Self::Complex(..) => {
+            Self::Complex { .. } => {
                 let bytes = self.canonical(raw)?;
                 let (real, imaginary) = bytes.split_at(bytes.len() / 2);
                 list([real, imaginary].map(|part| format!("\"x{}\"", hex(part))))
@@ -296,6 +305,8 @@ impl<'t> Number<'t> {
 enum OpaqueArray {
     /// Times and spans of time, as integers.
     Numbers,
+    /// The same, big-endian.
+    Swapped,
     /// Strings of a fixed length.
     Text,
 }
@@ -305,6 +316,7 @@ impl OpaqueArray {
         let Datatype::Opaque(opaque) = stored else { return None };
         match opaque.tag.as_bytes().strip_prefix(b"NUMPY:")? {
             [b'<', b'M' | b'm', ..] => Some(Self::Numbers),
+            [b'>', b'M' | b'm', ..] => Some(Self::Swapped),
             [b'|', b'S', ..] => Some(Self::Text),
             _ => None,
         }
@@ -322,8 +334,8 @@ fn as_little_endian(stored: &Datatype) -> Option<Datatype> {
         }
         Datatype::Float(float) if float.order == FloatOrder::Big => Datatype::Float(float.in_order(FloatOrder::Little)),
         Datatype::Compound(compound) => match complex(compound)? {
-            Number::Complex(Datatype::Float(float), _) if float.order == FloatOrder::Big => {
-                let part = Datatype::Float(float.in_order(FloatOrder::Little));
+            Number::Complex { part, real, imaginary, .. } if part.order == FloatOrder::Big && real < imaginary => {
+                let part = Datatype::Float(part.in_order(FloatOrder::Little));
                 Datatype::compound([("r", part.clone()), ("i", part)])
             }
             _ => return None,
@@ -347,16 +359,15 @@ fn is_boolean(names: &Enum) -> bool {
     names.base.size == 1 && names.members.len() == 2 && (value("FALSE"), value("TRUE")) == (Some(0), Some(1))
 }
 
-/// A compound type of `r` and `i`, both of the same IEEE single or double precision.
+/// A compound type of `r` and `i`, in this order if not in these places, both of the same floating-point type of single
+/// precision or more.
 fn complex(compound: &Compound) -> Option<Number<'static>> {
     let [real, imaginary] = compound.members.as_slice() else { return None };
     let Datatype::Float(float) = &real.datatype else { return None };
-    let standard = [Float::F32, Float::F64];
-    let is_standard = standard.iter().any(|standard| float.in_order(FloatOrder::Little) == *standard);
-    let size = float.size;
-    let fits = (real.offset, imaginary.offset, compound.size) == (0, size, 2 * size);
+    let is_wide = matches!(Width::of(float), Some(Width::Single | Width::Double));
     let named = real.name == *"r" && imaginary.name == *"i" && real.datatype == imaginary.datatype;
-    (is_standard && fits && named).then(|| Number::Complex(real.datatype.clone(), size as usize))
+    let [real, imaginary] = [real.offset, imaginary.offset].map(|offset| offset as usize);
+    (is_wide && named).then_some(Number::Complex { part: *float, real, imaginary, size: compound.size as usize })
 }
 
 impl Width {
@@ -450,7 +461,7 @@ mod tests {
 
     #[test]
     fn only_r_and_i_of_one_type_are_complex() {
-        assert!(matches!(Number::of(&Datatype::complex64()), Some(Number::Complex(_, 4))));
+        assert!(matches!(Number::of(&Datatype::complex64()), Some(Number::Complex { imaginary: 4, .. })));
         for other in [
             Datatype::compound([("i", Datatype::f32()), ("r", Datatype::f32())]),
             Datatype::compound([("r", Datatype::f32()), ("i", Datatype::f64())]),

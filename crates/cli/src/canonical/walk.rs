@@ -116,7 +116,7 @@ impl Walk {
 /// What a link leads to: an object, or what is said of a link that is not entered.
 fn member_of(group: &Group, link: &Link) -> h5live::Result<Result<Object, Fields>> {
     let mut fields = match &link.target {
-        Target::Hard(_) | Target::UserDefined { .. } => return group.get_raw(link.raw_name.as_bytes()).map(Ok),
+        Target::Hard(_) | Target::UserDefined { .. } => return group.open_link(link).map(Ok),
         Target::Soft(path) => {
             let mut fields = Fields::of_kind("soft");
             fields.put_text("path", path.as_bytes());
@@ -129,7 +129,7 @@ fn member_of(group: &Group, link: &Link) -> h5live::Result<Result<Object, Fields
             fields
         }
     };
-    match group.get_raw(link.raw_name.as_bytes()) {
+    match group.open_link(link) {
         Ok(object) => {
             fields.put_text("resolves", object::kind(object.kind()).as_bytes());
             if let (Object::Dataset(dataset), Target::External { .. }) = (&object, &link.target) {

@@ -31,6 +31,7 @@ impl Dataset {
 /// Shows what has been published of these datasets, all as of one commit where a writer of ours makes commits. Tells whether
 /// an extent changed.
 pub(crate) fn refresh_together(file: &Inner, follower: &Follower, datasets: &[Arc<Shared>]) -> Result<bool> {
+    file.source.forget();
     let mut trailer = follower.look()?;
     loop {
         let views =

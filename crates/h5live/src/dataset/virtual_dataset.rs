@@ -3,6 +3,8 @@
 //! Each mapping says which elements of a source dataset show where. Both selections may be unlimited along one axis: then
 //! what shows grows with the source; or the names have a number in them, and there is a source for each block.
 
+mod conversion;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -12,10 +14,10 @@ use h5live_format::global_heap::GlobalHeapId;
 use h5live_format::selection::{RegularDimension, Selection as StoredSelection};
 use h5live_format::virtual_dataset::{Mapping, SourceFile, decode};
 
+use self::conversion::Conversion;
 use super::read::fill;
 use super::{Dataset, Meta, VirtualMapping};
 use crate::chunk::grid::each_point;
-use crate::convert::Numeric;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Inner;
 use crate::selection::{Selection, Slab, elements};
@@ -143,7 +145,7 @@ impl VirtualData {
                     Err(error) if is_missing(&error) => continue,
                     Err(error) => return Err(error),
                 };
-                show(meta, &source, &mapping.source, &target, dims, selection, out)?;
+                show(file, meta, &source, &mapping.source, &target, dims, selection, out)?;
             }
         }
         Ok(())
@@ -248,7 +250,9 @@ impl Place {
 }
 
 /// Puts what `source` has of a mapping where it shows in `out`.
+#[expect(clippy::too_many_arguments, reason = "a mapping, what it is in, and what is asked of it")]
 fn show(
+    file: &Inner,
     meta: &Meta,
     source: &Dataset,
     selected: &StoredSelection,
@@ -259,7 +263,7 @@ fn show(
 ) -> Result<()> {
     let source_dims = source.shape();
     let from = Place::of(selected, &source_dims)?;
-    let convert = Conversion::new(source, meta)?;
+    let convert = Conversion::new(file, source, meta)?;
     if let (Place::Slabs(from), Place::Slabs(to), Some(asked)) = (&from, target, selection.slabs(dims))
         && let Some(pairs) = pair_axes(from, to)
     {
@@ -298,7 +302,7 @@ fn show(
     if wanted.is_empty() {
         return Ok(());
     }
-    let raw = convert.apply(source.read_raw(Selection::Points(wanted))?);
+    let raw = convert.apply(source.read_raw(Selection::Points(wanted))?)?;
     let size = meta.element_size;
     for (element, place) in raw.chunks_exact(size).zip(places) {
         out[place * size..(place + 1) * size].copy_from_slice(element);
@@ -349,7 +353,7 @@ fn show_slabs(
     if boxes.iter().zip(source_dims).any(|(slab, dim)| slab.end().is_none_or(|end| end > *dim)) {
         return Ok(());
     }
-    let raw = convert.apply(source.read_raw(Selection::Hyperslab(boxes.clone()))?);
+    let raw = convert.apply(source.read_raw(Selection::Hyperslab(boxes.clone()))?)?;
     let size = convert.size;
     let strides = |lens: Vec<u64>| {
         let mut strides = vec![1u64; lens.len()];
@@ -416,42 +420,6 @@ fn pair_axes(from: &[Slab], to: &[Slab]) -> Option<Vec<Option<usize>>> {
         pairs[to] = Some(from);
     }
     Some(pairs)
-}
-
-/// How elements of a source become elements of the virtual dataset.
-struct Conversion<'a> {
-    /// Bytes of an element of the virtual dataset.
-    size: usize,
-    numbers: Option<(Numeric<'a>, Numeric<'a>)>,
-}
-
-impl<'a> Conversion<'a> {
-    fn new(source: &'a Dataset, meta: &'a Meta) -> Result<Self> {
-        let size = meta.element_size;
-        if *source.datatype() == meta.datatype {
-            return Ok(Self { size, numbers: None });
-        }
-        match (Numeric::of(source.datatype()), Numeric::of(&meta.datatype)) {
-            (Some(from), Some(to)) => Ok(Self { size, numbers: Some((from, to)) }),
-            _ => {
-                let (stored, asked) = (source.datatype().to_string(), meta.datatype.to_string());
-                Err(source.locate(ErrorKind::Type { stored, asked }.into()))
-            }
-        }
-    }
-
-    fn apply(&self, raw: Vec<u8>) -> Vec<u8> {
-        match self.numbers {
-            None => raw,
-            Some((from, to)) => {
-                let mut out = Vec::with_capacity(raw.len() / from.size().max(1) * to.size());
-                for element in raw.chunks_exact(from.size()) {
-                    to.put(from.wide(element), &mut out);
-                }
-                out
-            }
-        }
-    }
 }
 
 /// Opens the source of a mapping: that of this block, where its names are numbered.

@@ -4,6 +4,7 @@ pub(crate) mod attribute_edit;
 pub(crate) mod attributes;
 pub(crate) mod dense_edit;
 pub(crate) mod first_chunk;
+pub(crate) mod foreign;
 pub(crate) mod fractal_heap;
 pub(crate) mod fractal_heap_edit;
 pub(crate) mod global_heap;
