@@ -17,6 +17,18 @@ const TASKS: &[Task] = &[
     ("setup", "", setup::run, "install what the tests need: two versions of h5py, HDF5's tools, strace"),
     ("test", "[FILTER..]", check::test, "setup, then run all tests, or those whose names contain a FILTER"),
     ("ci", "", check::ci, "everything that must pass: formatting, clippy, documentation, tests"),
+    (
+        "crash",
+        "[OPTION VALUE..]",
+        check::crash,
+        "judge crashes of a simulated disk: --states N --seed S --workload NAME",
+    ),
+    (
+        "campaign",
+        "NAME [OPTION VALUE..]",
+        check::campaign,
+        "real processes: kills, opens, together, ends, readers, structure; --count N",
+    ),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
 ];
 
@@ -46,7 +58,7 @@ fn main() -> ExitCode {
 fn help() -> String {
     let mut text = String::from("cargo xtask TASK\n\n");
     for (name, arguments, _, line) in TASKS {
-        text += &format!("  {:<20}{line}\n", format!("{name} {arguments}"));
+        text += &format!("  {:<32}{line}\n", format!("{name} {arguments}"));
     }
     text
 }
