@@ -40,6 +40,22 @@ pub(crate) fn bench(names: &[String]) -> Result<(), Failure> {
     run(with_python(cargo(&["run", "--release", "--package", "h5live-bench", "--"]).args(names)))
 }
 
+/// Crashes on a simulated disk, as many as asked for.
+pub(crate) fn crash(options: &[String]) -> Result<(), Failure> {
+    trial("crash", options)
+}
+
+/// A campaign of real processes.
+pub(crate) fn campaign(options: &[String]) -> Result<(), Failure> {
+    trial("campaign", options)
+}
+
+fn trial(name: &str, options: &[String]) -> Result<(), Failure> {
+    install()?;
+    run(&mut cargo(&["build", "--release", "--package", "h5live-cli", "--package", "h5live-trial"]))?;
+    run(with_python(cargo(&["run", "--release", "--package", "h5live-trial", "--", name]).args(options)))
+}
+
 /// Tells a command where the Python interpreters are.
 fn with_python(command: &mut Command) -> &mut Command {
     command.envs(ENVIRONMENTS.iter().map(|environment| (environment.variable, environment.python())))

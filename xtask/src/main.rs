@@ -24,6 +24,18 @@ const TASKS: &[Task] = &[
         corpus::judge,
         "describe the files of a corpus and compare with what they should be; --help lists the options",
     ),
+    (
+        "crash",
+        "[OPTION VALUE..]",
+        check::crash,
+        "judge crashes of a simulated disk: --states N --seed S --workload NAME",
+    ),
+    (
+        "campaign",
+        "NAME [OPTION VALUE..]",
+        check::campaign,
+        "real processes: kills, opens, together, ends, readers, structure; --count N",
+    ),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
 ];
 
@@ -53,7 +65,7 @@ fn main() -> ExitCode {
 fn help() -> String {
     let mut text = String::from("cargo xtask TASK\n\n");
     for (name, arguments, _, line) in TASKS {
-        text += &format!("  {:<22}{line}\n", format!("{name} {arguments}"));
+        text += &format!("  {:<32}{line}\n", format!("{name} {arguments}"));
     }
     text
 }

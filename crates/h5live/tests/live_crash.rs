@@ -1,8 +1,6 @@
 //! Writers killed at any instant, as real processes: what they leave opens at once in stock h5py, with everything acknowledged in it,
 //! and is appended to again, by h5live and by h5py.
 
-mod live_common;
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use h5live::{Dataset, File};
 use h5live_storage::sim::Random;
 use h5live_testkit::process::{self, Program};
 use h5live_testkit::{H5py, Libhdf5, scratch, tool};
-use live_common::{Content, FOLLOW, KINDS, Kind, kind};
+use h5live_trial::kinds::{Content, FOLLOW, KINDS, Kind, kind};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);

@@ -1,14 +1,12 @@
 //! One writer, any number of readers: who is refused, who is not, and what the refusal says.
 
-mod live_common;
-
 use std::path::Path;
 use std::time::Duration;
 
 use h5live::{ErrorKind, File, WriterState};
 use h5live_testkit::process::{self, Child, Program};
 use h5live_testkit::{Error, H5py, Libhdf5, Mode, Select, scratch};
-use live_common::KINDS;
+use h5live_trial::kinds::KINDS;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

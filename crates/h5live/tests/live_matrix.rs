@@ -1,15 +1,13 @@
 //! One process writes at full speed, others follow it, and each reader checks every value it sees: h5live and h5py on either side,
 //! over every form in which a dataset can grow.
 
-mod live_common;
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use h5live::{Dataset, File};
 use h5live_testkit::process::{self, Child, Program};
 use h5live_testkit::{H5py, Libhdf5, scratch};
-use live_common::{Content, KINDS, Kind, kind};
+use h5live_trial::kinds::{Content, KINDS, Kind, kind};
 use serde_json::{Value, json};
 
 /// For how long a writer writes, once its readers have been told to come.
@@ -410,7 +408,7 @@ impl PythonReader {
             "path": path, "swmr": self.swmr, "end": Signals::new(path).path("end"), "limit": LIMIT.as_secs(),
             "form": form.name_in_python(), "datasets": form.in_python(),
         });
-        let found = self.side.run(live_common::FOLLOW, arguments).map_err(|error| error.to_string())?;
+        let found = self.side.run(h5live_trial::kinds::FOLLOW, arguments).map_err(|error| error.to_string())?;
         let number = |name: &str| found[name].as_u64().unwrap();
         tally.opens += number("opens");
         tally.looks += number("looks");
@@ -547,7 +545,7 @@ fn h5live_follows_h5py() {
                 "datasets": form.in_python(),
             });
             std::thread::scope(|scope| {
-                let writing = scope.spawn(|| writer.run(live_common::WRITE, arguments));
+                let writing = scope.spawn(|| writer.run(h5live_trial::kinds::WRITE, arguments));
                 let begun = Instant::now();
                 while !signals.path("live").exists() && !writing.is_finished() {
                     assert!(begun.elapsed() < LIMIT, "h5py does not go live");
@@ -605,7 +603,7 @@ fn the_judges_condemn_what_is_wrong() {
             let arguments = json!({
                 "path": path, "swmr": false, "end": null, "form": "rows", "datasets": [kind.in_python(name, 0)],
             });
-            let error = python.run(live_common::FOLLOW, arguments).unwrap_err();
+            let error = python.run(h5live_trial::kinds::FOLLOW, arguments).unwrap_err();
             let condemned = matches!(&error, h5live_testkit::Error::Python { kind, .. } if kind == "AssertionError");
             assert!(condemned, "{name} of {}: {error}", kind.name);
         }

@@ -1,7 +1,5 @@
 //! Being told of new rows: every row once, an end when the writer closes, an error when it died, and nothing to do in between.
 
-mod live_common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +9,7 @@ use h5live_storage::Memory;
 use h5live_testkit::formula::values;
 use h5live_testkit::process::{self, Program};
 use h5live_testkit::{H5py, Libhdf5, scratch};
-use live_common::{KINDS, Kind, WRITE, kind};
+use h5live_trial::kinds::{KINDS, Kind, WRITE, kind};
 use serde_json::{Value, json};
 
 /// Within which everything must be over.

@@ -167,20 +167,11 @@ impl Follower {
 
     /// The record at `position`; `None` when there is none, there.
     ///
-    /// Power that was lost may have left a parted record beside datasets of another. Where no writer lives to make that good, the
-    /// object headers are what there is.
+    /// The datasets of a parted record stay as long as the record does. So where they are not those it names, and it is still the same,
+    /// power was lost between the two: then the object headers are what there is.
     fn read_at(&self, state: &mut State, position: u64) -> Result<Option<Trailer>> {
-        match self.read_record(state, position, self.nobody_writes()) {
-            // Bytes that are no file have no lease to ask about: patience tells.
-            Err(error) if self.file.is_none() && matches!(error.kind(), ErrorKind::Unstable { .. }) => {
-                self.read_record(state, position, true)
-            }
-            read => read,
-        }
-    }
-
-    fn read_record(&self, state: &mut State, position: u64, may_lack_datasets: bool) -> Result<Option<Trailer>> {
         let mut len = state.buffer.len().max(GUESS);
+        let mut without_datasets: Option<Trailer> = None;
         self.source.patiently(|| {
             loop {
                 state.buffer.resize(len, 0);
@@ -200,9 +191,13 @@ impl Follower {
                     }
                     Some(_) => {
                         let (mut trailer, datasets) = Trailer::decode(&state.buffer, position)?;
-                        match datasets.map(|datasets| self.join(&mut trailer, datasets)) {
-                            Some(Err(error)) if !(may_lack_datasets && error.may_be_torn()) => return Err(error),
-                            _ => {}
+                        if let Some(datasets) = datasets
+                            && without_datasets.as_ref() != Some(&trailer)
+                            && let Err(error) = self.join(&mut trailer, datasets)
+                        {
+                            trailer.extents.clear();
+                            without_datasets = Some(trailer);
+                            return Err(error);
                         }
                         return Ok(Some(trailer));
                     }
@@ -226,11 +221,6 @@ impl Follower {
             None => trailer.join(datasets, &[]),
         };
         Ok(joined?)
-    }
-
-    /// Whether it is certain that no writer lives.
-    fn nobody_writes(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| matches!(Lease::is_held(file), Ok(false)))
     }
 
     fn position_by_footer(&self, size: u64) -> Result<Option<u64>> {

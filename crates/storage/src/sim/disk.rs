@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::image::{Page, Pages, by_page};
+use super::image::{PAGE, Page, Pages, by_page};
 use super::{CrashImages, CrashPlan, Fault, FaultKind, Image, LaggingView, Operation, Random};
 use crate::{Barrier, ReadAt, Storage, end_of};
 
@@ -117,7 +117,9 @@ impl Storage for Disk {
             return Ok(());
         };
         if kind == FaultKind::Short && !buf.is_empty() {
-            let done = state.random.below(buf.len());
+            // Like any other write, it ends at a page's end or does nothing to that page.
+            let end = at + state.random.below(buf.len()) as u64;
+            let done = (end / PAGE as u64 * PAGE as u64).saturating_sub(at) as usize;
             state.record(Event::Write { at, bytes: buf[..done].into() });
         }
         kind.error(Operation::Write).map_or(Ok(()), Err)

@@ -30,6 +30,13 @@ impl Image {
         bytes
     }
 
+    /// The pages that hold anything, with their offsets; the last may reach beyond the end.
+    pub fn held(&self) -> Vec<(u64, Arc<[u8; PAGE]>)> {
+        let pages = self.read();
+        let within = pages.pages.range(..pages.len.div_ceil(PAGE as u64));
+        within.map(|(index, page)| (index * PAGE as u64, Arc::clone(page))).collect()
+    }
+
     pub(super) fn pages(&self) -> Pages {
         self.read().clone()
     }

@@ -1,8 +1,6 @@
 //! Datasets that grow, in every form in which they can: made, appended to and judged by a formula, so that whoever reads one knows
 //! what belongs there without asking its writer.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part of this module")]
-
 use std::ops::Range;
 
 use h5live::{Dataset, File, Result};
@@ -18,13 +16,17 @@ pub const GRID_STRIDE: u64 = 4096;
 /// A form of dataset that grows along its first axis, if not along others.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
+    /// Its name.
     pub name: &'static str,
+    /// What its elements are.
     pub content: Content,
     /// The shape of a row; the columns of a grid come by themselves.
     pub row: &'static [u64],
+    /// The shape of a chunk.
     pub chunk: &'static [u64],
     /// The most rows it can have.
     pub limit: Option<u64>,
+    /// What its chunks go through.
     pub filter: Filter,
     /// Rows that come with one publication.
     pub step: u64,
@@ -41,10 +43,14 @@ pub enum Content {
     Text,
 }
 
+/// What chunks go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
+    /// Nothing.
     None,
+    /// Shuffle and deflate.
     Gzip,
+    /// A checksum.
     Fletcher32,
 }
 
@@ -72,16 +78,23 @@ pub const KINDS: &[Kind] = &[
 ];
 
 /// The kind of that name.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
 pub fn kind(name: &str) -> Kind {
     *KINDS.iter().find(|kind| kind.name == name).unwrap_or_else(|| panic!("no kind is called {name:?}"))
 }
 
 /// Code for `H5py::run`: follows datasets.
-pub const FOLLOW: &str = include_str!("follow.py");
+pub const FOLLOW: &str = concat!(include_str!("../python/rows.py"), include_str!("../python/follow.py"));
 /// Code for `H5py::run`: writes datasets in SWMR mode.
-pub const WRITE: &str = include_str!("write.py");
+pub const WRITE: &str = include_str!("../python/write.py");
+/// Code for `H5py::run`: judges what crashes left behind.
+pub const JUDGE: &str = concat!(include_str!("../python/rows.py"), include_str!("../python/judge.py"));
 
 /// The text in row `row` of dataset number `number`.
+#[must_use]
 pub fn text(number: u64, row: u64) -> String {
     format!("row {row} of {number}{}", "·".repeat((row % 40) as usize))
 }
@@ -93,6 +106,9 @@ fn grid(number: u64, rows: Range<u64>, columns: Range<u64>) -> Vec<f64> {
 
 impl Kind {
     /// Creates an empty dataset.
+    ///
+    /// # Errors
+    /// h5live's.
     pub fn create(&self, file: &File, path: &str) -> Result<Dataset> {
         let builder = match self.content {
             Content::Text => file.new_dataset::<String>(path),
@@ -116,6 +132,9 @@ impl Kind {
     }
 
     /// Appends `rows` rows of dataset number `number`, numbered on from those that are there.
+    ///
+    /// # Errors
+    /// h5live's.
     pub fn append(&self, dataset: &Dataset, number: u64, rows: u64) -> Result<()> {
         let shape = dataset.shape();
         let new = shape[0]..shape[0] + rows;
@@ -136,6 +155,7 @@ impl Kind {
     }
 
     /// What `follow.py` and `write.py` must know of dataset number `number` at `path`.
+    #[must_use]
     pub fn in_python(&self, path: &str, number: u64) -> Value {
         let content = match self.content {
             Content::Numbers => "numbers",
@@ -153,6 +173,9 @@ impl Kind {
     }
 
     /// Judges rows of the dataset as it was looked at last: they must be those of dataset number `number`.
+    ///
+    /// # Errors
+    /// What is wrong.
     pub fn check(&self, dataset: &Dataset, number: u64, rows: Range<u64>) -> std::result::Result<(), String> {
         let shape = dataset.shape();
         let cannot = |error: h5live::Error| format!("rows {rows:?} of {shape:?} cannot be read: {error}");
@@ -179,7 +202,26 @@ impl Kind {
         }
     }
 
+    /// Judges the first `rows` rows, whatever comes after them; of a grid, the columns that it had when it had so many rows.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check_first(&self, dataset: &Dataset, number: u64, rows: u64) -> std::result::Result<(), String> {
+        if self.content != Content::Grid {
+            return self.check(dataset, number, 0..rows);
+        }
+        let columns = GRID_COLUMNS + rows / GRID_STEP;
+        let found = dataset.read_vec::<f64>([0..rows, 0..columns]).map_err(|error| error.to_string())?;
+        match first_difference(&found, &grid(number, 0..rows, 0..columns)) {
+            None => Ok(()),
+            Some(different) => Err(format!("of {:?}: {different}", dataset.shape())),
+        }
+    }
+
     /// Whether a dataset of this kind shows a state that was published: its columns belong to its rows.
+    ///
+    /// # Errors
+    /// That they do not.
     pub fn check_shape(&self, shape: &[u64]) -> std::result::Result<(), String> {
         let columns = GRID_COLUMNS + shape[0] / GRID_STEP;
         if self.content == Content::Grid && shape[1] != columns {
