@@ -119,7 +119,15 @@ def _path(name):
 def open(name, flags=ACC_RDWR, fapl=None):
     """Opens a file."""
     mode = "r+" if flags & ACC_RDWR else "r"
+    image = None if fapl is None else fapl.get_file_image()
+    if image is not None:
+        return FileID(_h5live.File.open_memory(mode, bytes(image), path=_path(name)))
     return FileID(_h5live.File.open(_path(name), mode, swmr=bool(flags & ACC_SWMR_READ)))
+
+
+def open_file_image(image, flags=0):
+    """A file in memory, of these bytes."""
+    return FileID(_h5live.File.open_memory("r+" if flags & 1 else "r", bytes(image)))
 
 
 def create(name, flags=ACC_TRUNC, fcpl=None, fapl=None):

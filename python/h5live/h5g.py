@@ -74,8 +74,6 @@ class GroupID(ObjectID):
         self.links.move(src_name, remote or self, dst_name)
 
     def __contains__(self, name):
-        if not self._is_valid():
-            raise ValueError("Not a location (invalid object ID)")
         return h5t._text(name) in self._core
 
     def __iter__(self):

@@ -29,6 +29,22 @@ pub(crate) struct CommittedDatatype {
 
 /// The Python object for an object of the file, whose own file it may not be: then that is opened.
 pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object) -> PyResult<Bound<'py, PyAny>> {
+    let own = handle.opened.file.path();
+    let found_in = match &object {
+        Object::Group(group) => group.file(),
+        Object::Dataset(dataset) => dataset.file(),
+        Object::Datatype(datatype) => datatype.file(),
+    };
+    if found_in.path() != own {
+        // As libhdf5 does: for writing if the file that leads there is.
+        let path = found_in.path().to_owned();
+        let mode = if handle.writable { "r+" } else { "r" };
+        let other = crate::file::File::open(py, path.clone(), mode, false, false, true, 0)
+            .or_else(|_| crate::file::File::open(py, path, "r", false, false, true, 0))?;
+        let file = other.handle.opened.file.clone();
+        let found = py.detach(|| file.get(object.path())).or_raise(Doing::OpenObject)?;
+        return self::object(py, &other.handle, found);
+    }
     let handle = handle.clone();
     Ok(match object {
         Object::Group(group) => Bound::new(py, Group { handle, group })?.into_any(),
@@ -38,6 +54,28 @@ pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object)
 }
 
 impl Group {
+    fn has(&self, path: &str) -> h5live::Result<bool> {
+        let trimmed = path.trim_end_matches(['/', '.']);
+        let (head, last) = trimmed.rsplit_once('/').map_or((None, trimmed), |(head, last)| (Some(head), last));
+        if last.is_empty() {
+            return Ok(true);
+        }
+        let absolute = path.starts_with('/');
+        let group = match head {
+            None => Ok(self.group.clone()),
+            Some(head) if absolute => self.group.file().group(&format!("/{head}")),
+            Some(head) => self.group.group(head),
+        };
+        let found = group.and_then(|group| group.link(last).map(drop));
+        match found {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound { .. } | ErrorKind::WrongKind { .. } | ErrorKind::Unsupported(_) => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
         self.handle.check()?;
         if self.handle.writable { Ok(()) } else { Err(raise(doing, &ErrorKind::ReadOnly.into())) }
@@ -60,10 +98,12 @@ impl Group {
         object(py, &self.handle, found)
     }
 
-    /// Whether there is an object at `path`.
+    /// Whether there is something at `path`: an object, or a link that may lead nowhere.
     fn __contains__(&self, py: Python<'_>, path: &str) -> PyResult<bool> {
-        self.handle.check()?;
-        py.detach(|| self.group.contains(path)).or_raise(Doing::Look)
+        if !self.handle.is_open() || path.is_empty() {
+            return Ok(false);
+        }
+        py.detach(|| self.has(path)).or_raise(Doing::Look)
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {

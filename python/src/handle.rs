@@ -25,8 +25,8 @@ pub(crate) struct Opened {
     pub(crate) writable: bool,
     /// Whether readers were let in, or it was opened as one of them.
     pub(crate) swmr: AtomicBool,
-    /// The bytes, if they are in memory.
-    pub(crate) memory: Option<InMemory>,
+    /// Where the bytes are, if in no file of the system.
+    pub(crate) elsewhere: Option<Elsewhere>,
     identity: Option<Identity>,
     /// Openings that have not been closed.
     openings: AtomicUsize,
@@ -36,19 +36,22 @@ pub(crate) struct Opened {
     process: u32,
 }
 
-/// A file whose bytes are in memory.
-pub(crate) struct InMemory {
-    pub(crate) bytes: Arc<h5live_storage::Memory>,
+/// A file whose bytes are in memory, or in a Python object.
+pub(crate) struct Elsewhere {
+    pub(crate) memory: Option<Arc<h5live_storage::Memory>>,
     /// What it is called.
     pub(crate) path: PathBuf,
     /// Whether it is to be written to its path.
     pub(crate) store: bool,
 }
 
-impl InMemory {
+impl Elsewhere {
     /// Writes the bytes to the path, if that is wanted.
     pub(crate) fn write_out(&self) -> std::io::Result<()> {
-        if self.store { std::fs::write(&self.path, self.bytes.to_vec()) } else { Ok(()) }
+        match &self.memory {
+            Some(bytes) if self.store => std::fs::write(&self.path, bytes.to_vec()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -80,14 +83,14 @@ impl Opened {
         path: Option<PathBuf>,
         writable: bool,
         swmr: bool,
-        memory: Option<InMemory>,
+        elsewhere: Option<Elsewhere>,
     ) -> Arc<Self> {
         let identity = path.and_then(|path| identity(&path));
         let opened = Arc::new(Self {
             file,
             writable,
             swmr: AtomicBool::new(swmr),
-            memory,
+            elsewhere,
             identity,
             openings: AtomicUsize::new(0),
             number: OPENED.fetch_add(1, Ordering::Relaxed),

@@ -42,6 +42,14 @@ def guess_dtype(data):
     return None
 
 
+_ITEM_TYPES = {
+    str: h5t.string_dtype(),
+    bytes: h5t.string_dtype(encoding="ascii"),
+    h5r.Reference: h5t.ref_dtype,
+    h5r.RegionReference: h5t.regionref_dtype,
+}
+
+
 def is_float16_np_array(array):
     return hasattr(array, "dtype") and array.dtype == np.float16
 
@@ -50,11 +58,8 @@ def array_for_new_object(data, specified_dtype=None):
     """The array that a new dataset or attribute is to hold."""
     as_dtype = guess_dtype(data) if specified_dtype is None else specified_dtype
     if specified_dtype is None:
-        # Lists of text: strings of any length rather than numpy's fixed ones.
-        if not isinstance(data, bytes) and find_item_type(data) is str:
-            as_dtype = h5t.string_dtype()
-        elif isinstance(data, np.ndarray) and find_item_type(data) is bytes:
-            as_dtype = h5t.string_dtype(encoding="ascii")
+        # Lists of text: strings of any length rather than numpy's fixed ones. And references.
+        as_dtype = as_dtype or _ITEM_TYPES.get(find_item_type(data))
     elif isinstance(specified_dtype, np.dtype) and specified_dtype.kind == "S" and not isinstance(data, (bytes, str)):
         # Text that is not ASCII cannot be made fixed bytes by numpy.
         info = h5t.check_string_dtype(specified_dtype)

@@ -108,7 +108,7 @@ def make_fapl(
     try:
         set_fapl = _drivers[driver]
     except KeyError:
-        raise ValueError(f'Unknown driver type "{driver}"') from None
+        raise ValueError(f"Unknown driver type {driver!r}") from None
     set_fapl(plist, **kwds)
     return plist
 
@@ -402,7 +402,9 @@ def _opener(name, fapl, fileobj, swmr, track_order, userblock, locking):
     driver = fapl.get_driver()
     if driver == h5fd.fileobj_driver:
         fileobj = fapl._values["fileobj"] if fileobj is None else fileobj
-        return lambda mode: _h5live.File.open_object(mode, fileobj, track_order)
+        if not hasattr(fileobj, "seek"):
+            raise ValueError("the driver 'fileobj' needs a file-like object")
+        return lambda mode: _h5live.File.open_object(mode, fileobj, track_order, name)
     if driver == h5fd.CORE:
         _, store = fapl.get_fapl_core()
         return lambda mode: _open_core(name, mode, store, track_order, fapl._values["image"])
