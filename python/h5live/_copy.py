@@ -106,7 +106,7 @@ class _Copier:
             root = made.file.root()
             hidden = f".h5live-copied-{address}"
             self.copy(source.file.root().open_at(address), root, hidden, 0)
-            root.unlink(hidden)
+            root.unlink(hidden, True)
         return h5r.Reference(self.done[address].to_bytes(8, "little"))
 
 

@@ -308,7 +308,7 @@ def _properties(loc, tid, space, dcpl):
         how["external"] = [
             (h5t._text(name), at, None if size == h5s.UNLIMITED else size) for name, at, size in values["external"]
         ]
-    if values["virtual"]:
+    if values["layout"] == _d.VIRTUAL:
         how["virtual"] = [
             (*target._region_for_mapping(), h5t._text(file), h5t._text(name), *source._region_for_mapping())
             for target, file, name, source in values["virtual"]

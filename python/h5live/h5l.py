@@ -95,7 +95,7 @@ class LinkProxy:
 def _walk(group, prefix, seen):
     """Every link below a group, each group entered once."""
     seen.add(group.address)
-    for name, target, number in group.links():
+    for name, target, number in sorted(group.links(), key=lambda link: link[0]):
         yield prefix + name, target, number
         if target[0] == "hard" and target[1] not in seen:
             try:

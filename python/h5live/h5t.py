@@ -138,13 +138,17 @@ def check_ref_dtype(dt):
 
 
 def check_complex_dtype(dt, names=None):
-    """Whether a compound type is what complex numbers are stored as."""
+    """The complex type that a type, itself or as compound of two parts, stands for; None for any other."""
     names = names or h5.get_config().complex_names
     dt = np.dtype(dt)
+    if dt.kind == "c":
+        return dt
     if dt.names is None or dt.names != tuple(names):
-        return False
+        return None
     first, second = (dt.fields[name][0] for name in names)
-    return first == second and first.kind == "f"
+    if first != second or first.kind != "f" or first.itemsize == 2:
+        return None
+    return np.dtype(f"{first.byteorder}c{2 * first.itemsize}")
 
 
 def complex_compat_dtype(complex_dtype, names=None):

@@ -21,7 +21,7 @@ pub(crate) enum TextAs {
 
 /// Fetches the texts that `raw`, elements of a string type of variable length, refer to.
 pub(crate) fn fetch_texts(file: &File, raw: &[u8], element_size: usize) -> h5live::Result<Vec<Vec<u8>>> {
-    let heap = file.heap();
+    let heap = file.heap()?;
     let fetch = |element: &[u8]| {
         let mut text = heap.fetch(element, 1)?;
         if let Some(end) = text.iter().position(|byte| *byte == 0) {
@@ -73,7 +73,7 @@ pub(crate) fn fetch_sequences<'py>(
     let unit = sequence.base.size() as usize;
     let size = (sequence.size as usize).max(1);
     let fetched = py.detach(|| -> h5live::Result<Vec<Vec<u8>>> {
-        let heap = file.heap();
+        let heap = file.heap()?;
         raw.chunks_exact(size).map(|element| heap.fetch(element, unit)).collect()
     });
     Ok(fetched.or_raise(Doing::Read)?.iter().map(|data| PyByteArray::new(py, data)).collect())

@@ -41,7 +41,8 @@ impl File {
 impl File {
     /// Opens a file; `mode` is r, r+, w or x.
     #[staticmethod]
-    #[pyo3(signature = (path, mode, swmr=false, track_order=false, locking=true, userblock=0))]
+    #[pyo3(signature = (path, mode, swmr=false, track_order=false, locking=true, userblock=0, locking_as=None))]
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn open(
         py: Python<'_>,
         path: PathBuf,
@@ -50,6 +51,7 @@ impl File {
         track_order: bool,
         locking: bool,
         userblock: u64,
+        locking_as: Option<String>,
     ) -> PyResult<Self> {
         let doing = if matches!(mode, "w" | "x") { Doing::CreateFile } else { Doing::OpenFile };
         if let Some(opened) = handle::find(&path) {
@@ -57,6 +59,9 @@ impl File {
             return match mode {
                 "w" => refuse("unable to truncate a file which is already open"),
                 "x" => refuse("file exists"),
+                _ if opened.locking.is_some() && locking_as.is_some() && opened.locking != locking_as => {
+                    refuse("file locking flag values don't match")
+                }
                 "r+" if !opened.writable => refuse("file is already open for read-only"),
                 _ => Ok(Self::of(opened)),
             };
@@ -100,7 +105,7 @@ impl File {
                 ),
             )),
         })?;
-        Ok(Self::of(Opened::new(file, Some(path), mode != "r", swmr && mode == "r", None)))
+        Ok(Self::of(Opened::new(file, Some(path), mode != "r", swmr && mode == "r", None, locking_as)))
     }
 
     /// Opens bytes in memory; `mode` as for `open`, and `image` what is there already. `path` is what the file is called; with
@@ -119,7 +124,8 @@ impl File {
         if let Some(image) = image {
             bytes.write_all_at(image, 0)?;
         }
-        let what = Elsewhere { memory: Some(bytes.clone()), path: path.unwrap_or_default(), store };
+        let path = path.unwrap_or_default();
+        let what = Elsewhere { memory: Some(bytes.clone()), object: None, path, store };
         Self::open_storage(py, mode, bytes, what, track_order)
     }
 
@@ -133,8 +139,10 @@ impl File {
         track_order: bool,
         path: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let what = Elsewhere { memory: None, path: path.unwrap_or_default(), store: false };
-        Self::open_storage(py, mode, Arc::new(FileObject::new(object)), what, track_order)
+        let object = Arc::new(FileObject::new(object));
+        let path = path.unwrap_or_default();
+        let what = Elsewhere { memory: None, object: Some(object.clone()), path, store: false };
+        Self::open_storage(py, mode, object, what, track_order)
     }
 
     /// Ends this opening; the last one publishes and closes the file.
@@ -155,6 +163,22 @@ impl File {
     #[getter]
     fn writable(&self) -> bool {
         self.handle.writable
+    }
+
+    /// Whether its bytes are in no file of the system.
+    #[getter]
+    fn is_elsewhere(&self) -> bool {
+        self.handle.opened.elsewhere.is_some()
+    }
+
+    /// Remembers what this opening was asked for.
+    fn ask(&self, asked: Py<PyAny>) {
+        self.handle.ask(asked);
+    }
+
+    /// What this opening was asked for.
+    fn asked(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.handle.asked(py)
     }
 
     /// The same for all openings of one file, and for no other file.
@@ -329,7 +353,7 @@ impl File {
     fn fetch_region<'py>(&self, py: Python<'py>, reference: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
         use h5live::HeapRead;
         let file = self.file()?;
-        let found = py.detach(|| file.heap().region(reference)).or_raise(Doing::Read)?;
+        let found = py.detach(|| file.heap()?.region(reference)).or_raise(Doing::Read)?;
         crate::dataset::region(py, found)
     }
 }
@@ -351,7 +375,7 @@ impl File {
             "r+" => h5live::File::append_with(storage),
             _ => h5live::File::open_with(Arc::new(storage)),
         });
-        Ok(Self::of(Opened::new(file.or_raise(doing)?, None, mode != "r", false, Some(what))))
+        Ok(Self::of(Opened::new(file.or_raise(doing)?, None, mode != "r", false, Some(what), None)))
     }
 }
 

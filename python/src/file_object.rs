@@ -9,20 +9,26 @@ use pyo3::types::{PyByteArray, PyBytes};
 
 /// A Python file object as storage.
 pub(crate) struct FileObject {
-    object: Py<PyAny>,
-    /// The object has one position: seeking and what follows belong together.
-    turn: Mutex<()>,
+    /// None once the file is closed. The object has one position: seeking and what follows belong together, under this lock.
+    object: Mutex<Option<Py<PyAny>>>,
 }
 
 impl FileObject {
     pub(crate) fn new(object: Py<PyAny>) -> Self {
-        Self { object, turn: Mutex::new(()) }
+        Self { object: Mutex::new(Some(object)) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> io::Result<T> {
         // Before the interpreter's lock, so that no thread holds that one and waits for this.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Python::attach(|py| act(self.object.bind(py)).map_err(io::Error::from))
+        let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(object) = object.as_ref() else { return Err(io::Error::other("the file is closed")) };
+        Python::attach(|py| act(object.bind(py)).map_err(io::Error::from))
+    }
+
+    /// Lets go of the object.
+    pub(crate) fn release(&self) {
+        let object = self.object.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(object);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use h5live::{ErrorKind, FillTime, FilterId, Object, Target, VirtualMapping};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -39,8 +39,11 @@ pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object)
         // As libhdf5 does: for writing if the file that leads there is.
         let path = found_in.path().to_owned();
         let mode = if handle.writable { "r+" } else { "r" };
-        let other = crate::file::File::open(py, path.clone(), mode, false, false, true, 0)
-            .or_else(|_| crate::file::File::open(py, path, "r", false, false, true, 0))?;
+        let other = crate::file::File::open(py, path.clone(), mode, false, false, true, 0, None)
+            .or_else(|_| crate::file::File::open(py, path, "r", false, false, true, 0, None))?;
+        if let Some(asked) = handle.asked(py) {
+            other.handle.ask(asked);
+        }
         let file = other.handle.opened.file.clone();
         let found = py.detach(|| file.get(object.path())).or_raise(Doing::OpenObject)?;
         return self::object(py, &other.handle, found);
@@ -95,6 +98,9 @@ impl Group {
     fn open_at<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
         self.handle.check()?;
         let found = py.detach(|| self.handle.opened.file.object_at(address)).or_raise(Doing::OpenObject)?;
+        if self.handle.opened.is_deleted(address) {
+            return Err(PyKeyError::new_err("Unable to synchronously open object (the object was deleted)"));
+        }
         object(py, &self.handle, found)
     }
 
@@ -242,9 +248,22 @@ impl Group {
         py.detach(|| self.group.link_external(path, file, target)).or_raise(Doing::CreateLink)
     }
 
-    fn unlink(&self, py: Python<'_>, path: &str) -> PyResult<()> {
+    /// Takes a name away. `keep`: what it led to may still be opened by its address.
+    #[pyo3(signature = (path, keep=false))]
+    fn unlink(&self, py: Python<'_>, path: &str, keep: bool) -> PyResult<()> {
         self.refuse_reader(Doing::DeleteLink)?;
-        py.detach(|| self.group.unlink(path)).or_raise(Doing::DeleteLink)
+        let file = &self.handle.opened.file;
+        let last = py.detach(|| {
+            let address = self.group.get(path).ok().map(|object| object.address());
+            let last = address.filter(|address| file.link_count(*address).is_ok_and(|count| count == 1));
+            self.group.unlink(path).map(|()| last)
+        });
+        if let Some(address) = last.or_raise(Doing::DeleteLink)?
+            && !keep
+        {
+            self.handle.opened.delete(address);
+        }
+        Ok(())
     }
 
     fn rename(&self, py: Python<'_>, from: &str, to: &str) -> PyResult<()> {

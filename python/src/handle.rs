@@ -2,7 +2,7 @@
 //!
 //! A file that is opened twice in one process is one file, as in libhdf5: reader and writer see the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,12 +11,16 @@ use h5live::{Error, File};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::file_object::FileObject;
+
 /// One opening of a file.
 pub(crate) struct Handle {
     is_open: AtomicBool,
     pub(crate) opened: Arc<Opened>,
     /// Whether this opening may change the file.
     pub(crate) writable: bool,
+    /// What the program asked for when it opened the file, for the package.
+    asked: Mutex<Option<Py<PyAny>>>,
 }
 
 /// A file that this process has open.
@@ -27,6 +31,10 @@ pub(crate) struct Opened {
     pub(crate) swmr: AtomicBool,
     /// Where the bytes are, if in no file of the system.
     pub(crate) elsewhere: Option<Elsewhere>,
+    /// How the program asked it to be locked.
+    pub(crate) locking: Option<String>,
+    /// Objects that nothing leads to any more.
+    deleted: Mutex<HashSet<u64>>,
     identity: Option<Identity>,
     /// Openings that have not been closed.
     openings: AtomicUsize,
@@ -39,6 +47,7 @@ pub(crate) struct Opened {
 /// A file whose bytes are in memory, or in a Python object.
 pub(crate) struct Elsewhere {
     pub(crate) memory: Option<Arc<h5live_storage::Memory>>,
+    pub(crate) object: Option<Arc<FileObject>>,
     /// What it is called.
     pub(crate) path: PathBuf,
     /// Whether it is to be written to its path.
@@ -84,6 +93,7 @@ impl Opened {
         writable: bool,
         swmr: bool,
         elsewhere: Option<Elsewhere>,
+        locking: Option<String>,
     ) -> Arc<Self> {
         let identity = path.and_then(|path| identity(&path));
         let opened = Arc::new(Self {
@@ -91,6 +101,8 @@ impl Opened {
             writable,
             swmr: AtomicBool::new(swmr),
             elsewhere,
+            locking,
+            deleted: Mutex::default(),
             identity,
             openings: AtomicUsize::new(0),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
@@ -102,6 +114,16 @@ impl Opened {
         opened
     }
 
+    /// Notes that an object was deleted.
+    pub(crate) fn delete(&self, address: u64) {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+    }
+
+    /// Whether an object was deleted.
+    pub(crate) fn is_deleted(&self, address: u64) -> bool {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).contains(&address)
+    }
+
     fn close(&self) -> Result<(), Error> {
         if let Some(identity) = self.identity
             && let Some(open) = registry().as_mut()
@@ -109,7 +131,11 @@ impl Opened {
         {
             open.remove(&identity);
         }
-        if self.process == std::process::id() { self.file.clone().close() } else { Ok(()) }
+        let closed = if self.process == std::process::id() { self.file.clone().close() } else { Ok(()) };
+        if let Some(Elsewhere { object: Some(object), .. }) = &self.elsewhere {
+            object.release();
+        }
+        closed
     }
 }
 
@@ -126,7 +152,15 @@ impl Handle {
     /// Another opening of `opened`.
     pub(crate) fn new(opened: Arc<Opened>, writable: bool) -> Arc<Self> {
         opened.openings.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Self { is_open: AtomicBool::new(true), opened, writable })
+        Arc::new(Self { is_open: AtomicBool::new(true), opened, writable, asked: Mutex::new(None) })
+    }
+
+    pub(crate) fn ask(&self, asked: Py<PyAny>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+    }
+
+    pub(crate) fn asked(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|asked| asked.clone_ref(py))
     }
 
     pub(crate) fn is_open(&self) -> bool {

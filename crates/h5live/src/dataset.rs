@@ -520,6 +520,14 @@ impl Dataset {
         Ok(())
     }
 
+    /// Writes elements that lie in other files. `false` if they do not.
+    pub(crate) fn write_external(&self, selection: &Selection, bytes: &[u8]) -> Result<bool> {
+        let view = self.shared.view();
+        let Storage::External(data) = &view.storage else { return Ok(false) };
+        data.write(&self.file.inner, &view.dims, self.shared.meta.element_size as u64, selection, bytes)?;
+        Ok(true)
+    }
+
     /// What a selection means now.
     fn want(&self, selection: impl IntoSelection) -> Result<Wanted> {
         self.complete_for_reading()?;

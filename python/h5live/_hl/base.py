@@ -67,7 +67,7 @@ def array_for_new_object(data, specified_dtype=None):
             data = np.char.encode(np.asarray(data, dtype="U"), "utf-8")
     if as_dtype is not None and isinstance(as_dtype, np.dtype) and as_dtype.kind == "S" and isinstance(data, str):
         data = data.encode("utf-8")
-    if isinstance(as_dtype, np.dtype) and as_dtype.subdtype is not None and not isinstance(data, np.ndarray):
+    if isinstance(as_dtype, np.dtype) and as_dtype.subdtype is not None:
         as_dtype = as_dtype.subdtype[0]
     if as_dtype is not None and h5t.check_vlen_dtype(as_dtype) not in (None, str, bytes):
         return _sequences(data, as_dtype)
@@ -123,6 +123,8 @@ class CommonStateObject:
 
     def _e(self, name, lcpl=None):
         """A name as the file has it."""
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"A name must be str or bytes, not {type(name)}")
         if isinstance(name, str):
             try:
                 encoded = name.encode("ascii")

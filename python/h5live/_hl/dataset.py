@@ -54,9 +54,8 @@ def make_new_dset(
 ):
     """Creates a dataset and returns its identifier."""
     if data is not None and not isinstance(data, Empty):
-        wanted = None if dtype is None or isinstance(dtype, Datatype) else np.dtype(dtype)
-        if isinstance(dtype, Datatype):
-            wanted = dtype.dtype
+        given = isinstance(dtype, (Datatype, h5t.TypeID))
+        wanted = dtype.dtype if given else None if dtype is None else np.dtype(dtype)
         data = array_for_new_object(data, specified_dtype=wanted)
     if shape is None:
         if data is None:
@@ -76,8 +75,8 @@ def make_new_dset(
         maxshape = tuple(maxshape)
     _check_chunks(chunks, shape, maxshape)
 
-    if isinstance(dtype, Datatype):
-        tid = dtype.id
+    if isinstance(dtype, (Datatype, h5t.TypeID)):
+        tid = dtype.id if isinstance(dtype, Datatype) else dtype
         dtype = tid.dtype
     else:
         if dtype is None and data is None:

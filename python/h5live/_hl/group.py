@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .. import h5, h5d, h5g, h5o, h5p, h5r, h5t
+from .. import _errors, h5, h5d, h5g, h5o, h5p, h5r, h5t
 from . import dataset, datatype
 from .base import HLObject, MutableMappingHDF5
 from .vds import VDSmap, VirtualLayout, vds_support  # noqa: F401
@@ -127,7 +127,11 @@ class Group(MutableMappingHDF5, HLObject):
         if type(name) is str:
             if not self._id.valid:
                 raise KeyError("Unable to synchronously open object (invalid identifier type to function)")
-            return _object(self._id._core.open(name))
+            try:
+                return _object(self._id._core.open(name))
+            except KeyError as error:
+                _errors.tell(error)
+                raise
         if isinstance(name, h5r.Reference):
             oid = h5r.dereference(name, self.id)
             if oid is None:
@@ -145,7 +149,7 @@ class Group(MutableMappingHDF5, HLObject):
         getclass: its class instead. getlink: the link instead (with getclass: the link's class).
         """
         if elink_mode is not None or elink_locking is not None or elink_swmr is not None:
-            return self._get_external(name, default, elink_mode, elink_locking, elink_swmr)
+            return self._get_external(name, default, elink_mode, elink_locking, elink_swmr, getclass, getlink)
         if not (getclass or getlink):
             try:
                 return self[name]
@@ -166,7 +170,7 @@ class Group(MutableMappingHDF5, HLObject):
             return HardLink if getclass else HardLink()
         raise TypeError("Unknown link type")
 
-    def _get_external(self, name, default, mode, locking, swmr):
+    def _get_external(self, name, default, mode, locking, swmr, getclass, getlink):
         """What an external link leads to, its file opened as asked for."""
         from .files import File
 
@@ -183,12 +187,12 @@ class Group(MutableMappingHDF5, HLObject):
             target = self.id.links._at(name)
         except KeyError:
             return default
-        if target[0] != "external":
-            return self.get(name, default)
+        if target[0] != "external" or getlink:
+            return self.get(name, default, getclass, getlink)
         path = target[1] if posixpath.isabs(target[1]) else posixpath.join(posixpath.dirname(own.filename), target[1])
         try:
-            other = File(path, mode, swmr=swmr and mode == "r", locking=locking)
-            return other[target[2]]
+            found = File(path, mode, swmr=swmr and mode == "r", locking=locking)[target[2]]
+            return type(found) if getclass else found
         except (KeyError, FileNotFoundError):
             return default
 
