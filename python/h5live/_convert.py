@@ -190,7 +190,7 @@ def store(file, desc, raw, array):
             texts = np.char.ljust(texts, desc[1])
         raw[...] = np.ascontiguousarray(texts).view(raw.dtype).reshape(raw.shape)
     elif kind == "vlen string":
-        elements = file.store_texts(_text_list(array))
+        elements = file.store_texts(_text_list(array), desc[2] == h5t.CSET_ASCII)
         raw[...] = elements.view(raw.dtype).reshape(raw.shape)
     elif kind == "vlen":
         raw[...] = _stored_sequences(file, desc, array).view(raw.dtype).reshape(raw.shape)
@@ -277,7 +277,7 @@ def cast(array, dtype):
             raise TypeError(f"No conversion path from {source} to {dtype}")
         with np.errstate(over="ignore", invalid="ignore"):
             return array.astype(dtype)
-    if to_kind == "S" and from_kind in "SOTU":
+    if to_kind == "S" and from_kind in "SOT":
         return _cast_to_fixed_string(array, dtype)
     if to_kind == "V" and from_kind == "V" and source.itemsize == dtype.itemsize:
         return array.astype(dtype)

@@ -80,9 +80,34 @@ class _Copier:
         if not (_convert._h5live.Datatype(desc).uses_heap or _has_references(desc)):
             return raw
         array = _convert.from_file(source.file, desc, raw, shape)
-        if not self.same_file and _has_references(desc):
-            array = _without_references(array)
+        if _has_references(desc) and (self.flags & _REFS or not self.same_file):
+            array = self._referring(source, made, array)
         return _convert.to_file(made.file, desc, array)
+
+
+    def _referring(self, source, made, array):
+        """References to the copies of objects, which are made if that is asked for; else null ones, as libhdf5 makes them."""
+        array = array.copy()
+        if array.dtype.names is not None:
+            for name in array.dtype.names:
+                array[name] = self._referring(source, made, array[name])
+        elif array.dtype.kind == "O":
+            flat = array.reshape(-1)
+            for at, item in enumerate(flat):
+                if isinstance(item, h5r.Reference) and item:
+                    flat[at] = self._copied(source, made, item)
+        return array
+
+    def _copied(self, source, made, reference):
+        if not self.flags & _REFS or isinstance(reference, h5r.RegionReference):
+            return type(reference)()
+        address = reference._address
+        if address not in self.done:
+            root = made.file.root()
+            hidden = f".h5live-copied-{address}"
+            self.copy(source.file.root().open_at(address), root, hidden, 0)
+            root.unlink(hidden, True)
+        return h5r.Reference(self.done[address].to_bytes(8, "little"))
 
 
 class _Location:
@@ -98,21 +123,6 @@ def _has_references(desc):
     if desc[0] == "compound":
         return any(_has_references(member) for _, _, member in desc[2])
     return desc[0] in ("array", "vlen") and _has_references(desc[2 if desc[0] == "array" else 1])
-
-
-def _without_references(array):
-    """References to objects of another file become null ones, as libhdf5 makes them."""
-    if array.dtype.names is not None:
-        array = array.copy()
-        for name in array.dtype.names:
-            array[name] = _without_references(array[name])
-        return array
-    if array.dtype.kind == "O":
-        array = array.copy()
-        for at, item in enumerate(array.flat):
-            if isinstance(item, h5r.Reference):
-                array.reshape(-1)[at] = type(item)()
-    return array
 
 
 def _parts(source, most=1 << 24):

@@ -1,18 +1,35 @@
-"""libhdf5 prints its errors, unless told otherwise; here nothing is printed."""
+"""libhdf5 prints its errors unless it is told not to; so does this, if it is told to."""
 
-from contextlib import nullcontext
+import sys
+from contextlib import contextmanager
+
+_loud = False
 
 
 def silence_errors():
-    """Nothing to silence."""
+    """Prints nothing: as it is at first."""
+    global _loud
+    _loud = False
 
 
 def unsilence_errors():
-    """Nothing to let speak."""
+    """Prints an error on stderr when it is raised."""
+    global _loud
+    _loud = True
 
 
-def set_error_handler(handler=None):
-    return handler
+def tell(error):
+    """Prints an error, if that is wanted."""
+    if _loud:
+        print(f"h5live: {error}", file=sys.stderr)
 
 
-silent = nullcontext()
+@contextmanager
+def silent():
+    """Prints nothing in a `with` block."""
+    global _loud
+    before, _loud = _loud, False
+    try:
+        yield
+    finally:
+        _loud = before

@@ -203,7 +203,10 @@ class DatasetID(ObjectID):
         mask, data = self._core.read_chunk([int(at) for at in offsets])
         if out is None:
             return mask, data
-        view = memoryview(out).cast("B")
+        try:
+            view = memoryview(out).cast("B")
+        except TypeError as error:
+            raise ValueError(f"the buffer to read into must be contiguous: {error}") from None
         if view.readonly:
             raise BufferError("the buffer to read into is read-only")
         if len(view) < len(data):
@@ -215,7 +218,9 @@ class DatasetID(ObjectID):
         """Stores a chunk as it is."""
         self._check()
         data = data if isinstance(data, bytes) else memoryview(np.ascontiguousarray(data)).cast("B").tobytes()
-        self._core.write_chunk([int(at) for at in offsets], int(filter_mask), data)
+        # Bits of filters that there are not mean nothing.
+        mask = int(filter_mask) & ((1 << len(self._core.filters)) - 1)
+        self._core.write_chunk([int(at) for at in offsets], mask, data)
 
 
 def _in_memory(array, space, elements):
@@ -303,7 +308,7 @@ def _properties(loc, tid, space, dcpl):
         how["external"] = [
             (h5t._text(name), at, None if size == h5s.UNLIMITED else size) for name, at, size in values["external"]
         ]
-    if values["virtual"]:
+    if values["layout"] == _d.VIRTUAL:
         how["virtual"] = [
             (*target._region_for_mapping(), h5t._text(file), h5t._text(name), *source._region_for_mapping())
             for target, file, name, source in values["virtual"]

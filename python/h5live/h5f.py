@@ -33,6 +33,10 @@ class FileID(h5g.GroupID):
     def _name(self):
         return "/"
 
+    def _asked(self, what):
+        """What the file was opened with."""
+        return (self._file.asked() or {}).get(what)
+
     def _is_valid(self):
         return not self._closed and self._file.is_open
 
@@ -62,7 +66,8 @@ class FileID(h5g.GroupID):
         return plist
 
     def get_access_plist(self):
-        return getattr(self, "_access_plist", None) or h5p.PropFAID()
+        plist = self._asked("fapl")
+        return h5p.PropFAID() if plist is None else plist
 
     def get_intent(self):
         return ACC_RDWR if self._file.writable else ACC_RDONLY
@@ -72,7 +77,7 @@ class FileID(h5g.GroupID):
 
     def get_vfd_handle(self, fapl=None):
         """A descriptor of the file, of this process's own."""
-        if not self._file.path:
+        if self._file.is_elsewhere:
             return id(self._file)
         if self._descriptor is None:
             self._descriptor = os.open(self._file.path, os.O_RDWR if self._file.writable else os.O_RDONLY)
@@ -119,7 +124,15 @@ def _path(name):
 def open(name, flags=ACC_RDWR, fapl=None):
     """Opens a file."""
     mode = "r+" if flags & ACC_RDWR else "r"
+    image = None if fapl is None else fapl.get_file_image()
+    if image is not None:
+        return FileID(_h5live.File.open_memory(mode, bytes(image), path=_path(name)))
     return FileID(_h5live.File.open(_path(name), mode, swmr=bool(flags & ACC_SWMR_READ)))
+
+
+def open_file_image(image, flags=0):
+    """A file in memory, of these bytes."""
+    return FileID(_h5live.File.open_memory("r+" if flags & 1 else "r", bytes(image)))
 
 
 def create(name, flags=ACC_TRUNC, fcpl=None, fapl=None):

@@ -74,8 +74,6 @@ class GroupID(ObjectID):
         self.links.move(src_name, remote or self, dst_name)
 
     def __contains__(self, name):
-        if not self._is_valid():
-            raise ValueError("Not a location (invalid object ID)")
         return h5t._text(name) in self._core
 
     def __iter__(self):
@@ -112,9 +110,9 @@ def create(loc, name, lcpl=None, gcpl=None):
 def _unlinked(loc, make, wrap):
     """An object that nothing leads to: made under a name that is taken away again."""
     hidden = f".h5live-unlinked-{next(_anonymous)}"
-    root = loc._core if hasattr(loc._core, "unlink") else loc._core.file.root()
     made = make(hidden)
-    root.unlink(hidden)
+    root = loc._core
+    root.unlink(hidden, True)
     made_id = wrap(made)
     made_id._name = lambda: None
     return made_id

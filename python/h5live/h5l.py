@@ -11,13 +11,13 @@ _KINDS = {"hard": TYPE_HARD, "soft": TYPE_SOFT, "external": TYPE_EXTERNAL}
 class LinkInfo:
     """What a link is."""
 
-    def __init__(self, target, order=None):
+    def __init__(self, target, order=None, name=""):
         kind = target[0]
         self.type = target[1] if kind == "user" else _KINDS[kind]
         self.u = target[1] if kind == "hard" else len(target[-1])
         self.corder_valid = order is not None
         self.corder = order or 0
-        self.cset = h5t.CSET_UTF8
+        self.cset = h5t.CSET_ASCII if name.isascii() else h5t.CSET_UTF8
 
     def _hash(self):
         return hash((self.type, self.u))
@@ -52,8 +52,8 @@ class LinkProxy:
     def get_info(self, name, index=-1, obj_name=".", **kwds):
         if name is None:
             name, target, order = self._group.links()[index]
-            return LinkInfo(target, order)
-        return LinkInfo(self._at(name))
+            return LinkInfo(target, order, name)
+        return LinkInfo(self._at(name), name=h5t._text(name))
 
     def get_val(self, name, lapl=None):
         target = self._at(name)
@@ -95,7 +95,7 @@ class LinkProxy:
 def _walk(group, prefix, seen):
     """Every link below a group, each group entered once."""
     seen.add(group.address)
-    for name, target, number in group.links():
+    for name, target, number in sorted(group.links(), key=lambda link: link[0]):
         yield prefix + name, target, number
         if target[0] == "hard" and target[1] not in seen:
             try:

@@ -79,7 +79,7 @@ def visit(loc, func, *, idx_type=INDEX_NAME, order=ITER_INC, obj_name=".", lapl=
 
 
 def _walk(group, prefix, seen):
-    for name, target, _ in group.links():
+    for name, target, _ in sorted(group.links(), key=lambda link: link[0]):
         if target[0] != "hard" or target[1] in seen:
             continue
         seen.add(target[1])

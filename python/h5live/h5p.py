@@ -134,7 +134,7 @@ class PropCopyID(PropID):
 class PropDAID(PropID):
     """Access to datasets."""
 
-    _defaults = {"chunk_cache": (521, 1048576, 0.75), "efile_prefix": b"", "virtual_prefix": b"", "view": 1, "gap": 0}
+    _defaults = {"chunk_cache": (8191, 8388608, 0.75), "efile_prefix": b"", "virtual_prefix": b"", "view": 1, "gap": 0}
     set_chunk_cache, get_chunk_cache = _pair("chunk_cache")
     set_efile_prefix, get_efile_prefix = _pair("efile_prefix")
     set_virtual_prefix, get_virtual_prefix = _pair("virtual_prefix")
@@ -165,7 +165,7 @@ class PropFAID(PropID):
         "alignment": (1, 1),
         "locking": (True, True),
         "mdc": None,
-        "cache": (0, 521, 1048576, 0.75),
+        "cache": (0, 8191, 8388608, 0.75),
         "close_degree": 3,
         "sieve": 65536,
         "meta_block": 2048,

@@ -40,6 +40,9 @@ class Reference:
 class RegionReference(Reference):
     """A reference to elements of a dataset."""
 
+    # What tells that indexing with it is the package's business.
+    _h5live_index = True
+
     typecode = DATASET_REGION
     typesize = 12
 

@@ -138,13 +138,17 @@ def check_ref_dtype(dt):
 
 
 def check_complex_dtype(dt, names=None):
-    """Whether a compound type is what complex numbers are stored as."""
+    """The complex type that a type, itself or as compound of two parts, stands for; None for any other."""
     names = names or h5.get_config().complex_names
     dt = np.dtype(dt)
+    if dt.kind == "c":
+        return dt
     if dt.names is None or dt.names != tuple(names):
-        return False
+        return None
     first, second = (dt.fields[name][0] for name in names)
-    return first == second and first.kind == "f"
+    if first != second or first.kind != "f" or first.itemsize == 2:
+        return None
+    return np.dtype(f"{first.byteorder}c{2 * first.itemsize}")
 
 
 def complex_compat_dtype(complex_dtype, names=None):
@@ -169,7 +173,7 @@ def check_dtype(**kwds):
 
 def find_item_type(data):
     """The type that all items of nested lists, or of an object array, have; None if there is no such."""
-    if isinstance(data, list):
+    if isinstance(data, (list, tuple)):
         found = {find_item_type(item) for item in data}
         return found.pop() if len(found) == 1 else None
     if isinstance(data, np.ndarray):
@@ -395,16 +399,17 @@ def _describe(dt, logical=False, aligned=False):
 
 
 def _describe_compound(dt, logical, aligned):
-    members = []
-    shift = 0
-    for name, (field, offset, *_) in sorted(dt.fields.items(), key=lambda item: item[1][1]):
-        if name not in dt.names:
-            continue
+    found, shift = {}, 0
+    for name in sorted(dt.names, key=lambda name: dt.fields[name][1]):
+        field, offset = dt.fields[name][:2]
         member = _describe(field, logical, aligned)
-        members.append((_text(name), offset + shift, member))
+        found[name] = (_text(name), offset + shift, member)
         # Objects are pointers in memory and something else in the file: what follows moves.
-        shift += _size(member) - field.itemsize
-    return ("compound", dt.itemsize + shift, tuple(members))
+        if logical:
+            shift += _size(member) - field.itemsize
+    if shift and dt.isalignedstruct:
+        raise TypeError("an aligned compound type with objects cannot be stored: their size is another one in the file")
+    return ("compound", dt.itemsize + shift, tuple(found[name] for name in dt.names))
 
 
 def _describe_object(dt, logical):
@@ -424,6 +429,9 @@ def _describe_object(dt, logical):
 
 
 def _text(name):
+    """A name as str; bytes that are not UTF-8 become surrogates."""
+    if not isinstance(name, (str, bytes)):
+        raise TypeError(f"A name must be str or bytes, not {type(name)}")
     return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
 
 

@@ -16,13 +16,13 @@ SZIP_MAX_PIXELS_PER_BLOCK, SZIP_NN_OPTION_MASK = 32, 32
 ENABLE_EDC, DISABLE_EDC, NO_EDC, ERROR_EDC = 1, 0, 2, -1
 CLASS_T_VERS = 1
 
-# Filters that a program has registered: there is nothing to do for those that are built in.
-_registered = set()
+# Built-in filters that a program has asked to forget: they are no longer offered.
+_forgotten = set()
 
 
 def filter_avail(filter_code):
     """Whether chunks with this filter can be read."""
-    return _h5live.filter_config(int(filter_code)) is not None
+    return filter_code not in _forgotten and _h5live.filter_config(int(filter_code)) is not None
 
 
 def get_filter_info(filter_code):
@@ -39,7 +39,8 @@ def register_filter(cls_pointer_address):
 
 
 def unregister_filter(filter_code):
-    """Built-in filters stay."""
+    """Offers a filter no longer."""
     if not filter_avail(filter_code):
         raise RuntimeError(f"Unable to unregister filter (filter {filter_code} is not registered)")
-    raise RuntimeError(f"Unable to unregister filter (filter {filter_code} is built in)")
+    _forgotten.add(filter_code)
+    return True

@@ -43,6 +43,15 @@ impl Dataset {
         self.handle.check()
     }
 
+    /// The extent; of a virtual dataset, which grows with its sources, as it is now.
+    fn extent(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
+        self.check()?;
+        if self.dataset.layout() == Layout::Virtual {
+            py.detach(|| self.dataset.refresh()).or_raise(Doing::Refresh)?;
+        }
+        Ok(self.dataset.shape())
+    }
+
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
         self.check()?;
         if self.handle.writable { Ok(()) } else { Err(raise(doing, &ErrorKind::ReadOnly.into())) }
@@ -101,6 +110,12 @@ impl PySelection {
         PyTuple::new(py, &self.0.shape)
     }
 
+    /// Which axes were given as a number.
+    #[getter]
+    fn numbers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.0.numbers)
+    }
+
     /// Whether reading gives one element and no array.
     #[getter]
     fn is_scalar(&self) -> bool {
@@ -121,7 +136,13 @@ impl PySelection {
             .collect();
         let shape: Vec<u64> = slabs.iter().map(h5live::Slab::len).collect();
         let elements = Elements::Library(Selection::Hyperslab(slabs));
-        Self(Selected { elements, whole_shape: shape.clone(), shape, is_scalar: false })
+        Self(Selected {
+            elements,
+            numbers: vec![false; shape.len()],
+            whole_shape: shape.clone(),
+            shape,
+            is_scalar: false,
+        })
     }
 
     /// What an index expression (without names of fields) selects of a dataset of this shape.
@@ -139,7 +160,13 @@ impl PySelection {
     fn from_points(points: Vec<Vec<u64>>) -> Self {
         let shape = vec![points.len() as u64];
         let elements = Elements::Library(Selection::Points(points));
-        Self(Selected { elements, whole_shape: shape.clone(), shape, is_scalar: false })
+        Self(Selected {
+            elements,
+            numbers: vec![false; shape.len()],
+            whole_shape: shape.clone(),
+            shape,
+            is_scalar: false,
+        })
     }
 
     /// The pattern of each axis; `None` unless there is one.
@@ -177,8 +204,7 @@ impl PySelection {
 impl Dataset {
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.check()?;
-        PyTuple::new(py, self.dataset.shape())
+        PyTuple::new(py, self.extent(py)?)
     }
 
     /// The largest shape, `None` along axes without limit.
@@ -331,7 +357,7 @@ impl Dataset {
         if matches!(numpy.form, Form::Converted) || self.dataset.is_null() {
             return Ok(None);
         }
-        let selected = match Selected::parse(index, &self.dataset.shape()) {
+        let selected = match Selected::parse(index, &self.extent(index.py())?) {
             Ok(selected) => selected,
             Err(NotHere::ForThePackage) => return Ok(None),
             Err(NotHere::Wrong(error)) => return Err(error),
@@ -371,7 +397,7 @@ impl Dataset {
     /// What an index expression (without names of fields) selects now.
     fn select(&self, index: &Bound<'_, PyAny>) -> PyResult<PySelection> {
         self.check()?;
-        match Selected::parse(index, &self.dataset.shape()) {
+        match Selected::parse(index, &self.extent(index.py())?) {
             Ok(selected) => Ok(PySelection(selected)),
             Err(NotHere::ForThePackage) => Err(PyTypeError::new_err("Field names only allowed for compound types")),
             Err(NotHere::Wrong(error)) => Err(error),
@@ -410,7 +436,7 @@ impl Dataset {
         if !same_type || !array.is_c_contiguous() {
             return Ok(false);
         }
-        let selected = match Selected::parse(index, &self.dataset.shape()) {
+        let selected = match Selected::parse(index, &self.extent(index.py())?) {
             Ok(selected) => selected,
             Err(NotHere::ForThePackage) => return Ok(false),
             Err(NotHere::Wrong(error)) => return Err(error),

@@ -79,9 +79,9 @@ pub(crate) fn fetch_sequences<'py>(
     Ok(fetched.or_raise(Doing::Read)?.iter().map(|data| PyByteArray::new(py, data)).collect())
 }
 
-/// Stores texts (`str`, `bytes`, or what `str()` makes of an object) and returns the elements that refer to them.
-pub(crate) fn store_texts(py: Python<'_>, file: &File, objects: &[Bound<'_, PyAny>]) -> PyResult<Vec<u8>> {
-    let texts = objects.iter().map(text_bytes).collect::<PyResult<Vec<Cow<'_, [u8]>>>>()?;
+/// Stores texts (`str`, which must be ASCII if `ascii` says so, `bytes`, or what `str()` makes of an object) and returns the elements that refer to them.
+pub(crate) fn store_texts(py: Python<'_>, file: &File, objects: &[Bound<'_, PyAny>], ascii: bool) -> PyResult<Vec<u8>> {
+    let texts = objects.iter().map(|object| text_bytes(object, ascii)).collect::<PyResult<Vec<Cow<'_, [u8]>>>>()?;
     let items: Vec<(&[u8], u32)> =
         texts.iter().map(|text| Ok((text.as_ref(), length(text.len())?))).collect::<PyResult<_>>()?;
     py.detach(|| file.store_variable_length(items)).map_err(|error| raise(Doing::Write, &error))
@@ -99,11 +99,16 @@ fn length(length: usize) -> PyResult<u32> {
 }
 
 /// The bytes of a text.
-fn text_bytes<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+fn text_bytes<'a>(object: &'a Bound<'_, PyAny>, ascii: bool) -> PyResult<Cow<'a, [u8]>> {
     let bytes: Cow<'a, [u8]> = if let Ok(bytes) = object.cast::<PyBytes>() {
         Cow::Borrowed(bytes.as_bytes())
     } else if let Ok(text) = object.cast::<PyString>() {
-        Cow::Owned(encoded(text)?)
+        let bytes = encoded(text)?;
+        if ascii && !bytes.is_ascii() {
+            // For the exception that says which character it is.
+            text.call_method1("encode", ("ascii",))?;
+        }
+        Cow::Owned(bytes)
     } else if object.is_none() {
         Cow::Borrowed(&[])
     } else {

@@ -131,6 +131,10 @@ pub(crate) fn raise(doing: Doing, error: &Error) -> PyErr {
 }
 
 fn os_error(phrase: &str, source: &io::Error, error: &Error) -> PyErr {
+    // A file object's own exception goes to the program as it is.
+    if let Some(own) = source.get_ref().and_then(|own| own.downcast_ref::<PyErr>()) {
+        return Python::attach(|py| own.clone_ref(py));
+    }
     let path = error.file().map(|path| path.display().to_string()).unwrap_or_default();
     match source.raw_os_error() {
         Some(errno) => {

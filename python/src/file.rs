@@ -16,7 +16,7 @@ use crate::errors::{Doing, OrRaise, raise};
 use crate::file_object::FileObject;
 use crate::follow::seconds;
 use crate::group::Group;
-use crate::handle::{self, Handle, InMemory, Opened};
+use crate::handle::{self, Elsewhere, Handle, Opened};
 use crate::memory;
 
 /// One opening of a file.
@@ -41,8 +41,9 @@ impl File {
 impl File {
     /// Opens a file; `mode` is r, r+, w or x.
     #[staticmethod]
-    #[pyo3(signature = (path, mode, swmr=false, track_order=false, locking=true, userblock=0))]
-    fn open(
+    #[pyo3(signature = (path, mode, swmr=false, track_order=false, locking=true, userblock=0, locking_as=None))]
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn open(
         py: Python<'_>,
         path: PathBuf,
         mode: &str,
@@ -50,6 +51,7 @@ impl File {
         track_order: bool,
         locking: bool,
         userblock: u64,
+        locking_as: Option<String>,
     ) -> PyResult<Self> {
         let doing = if matches!(mode, "w" | "x") { Doing::CreateFile } else { Doing::OpenFile };
         if let Some(opened) = handle::find(&path) {
@@ -57,6 +59,9 @@ impl File {
             return match mode {
                 "w" => refuse("unable to truncate a file which is already open"),
                 "x" => refuse("file exists"),
+                _ if opened.locking.is_some() && locking_as.is_some() && opened.locking != locking_as => {
+                    refuse("file locking flag values don't match")
+                }
                 "r+" if !opened.writable => refuse("file is already open for read-only"),
                 _ => Ok(Self::of(opened)),
             };
@@ -100,7 +105,7 @@ impl File {
                 ),
             )),
         })?;
-        Ok(Self::of(Opened::new(file, Some(path), mode != "r", swmr && mode == "r", None)))
+        Ok(Self::of(Opened::new(file, Some(path), mode != "r", swmr && mode == "r", None, locking_as)))
     }
 
     /// Opens bytes in memory; `mode` as for `open`, and `image` what is there already. `path` is what the file is called; with
@@ -119,23 +124,33 @@ impl File {
         if let Some(image) = image {
             bytes.write_all_at(image, 0)?;
         }
-        let memory = InMemory { bytes: bytes.clone(), path: path.unwrap_or_default(), store };
-        Self::open_storage(py, mode, bytes, Some(memory), track_order)
+        let path = path.unwrap_or_default();
+        let what = Elsewhere { memory: Some(bytes.clone()), object: None, path, store };
+        Self::open_storage(py, mode, bytes, what, track_order)
     }
 
     /// Opens a Python file object.
     #[staticmethod]
-    #[pyo3(signature = (mode, object, track_order=false))]
-    fn open_object(py: Python<'_>, mode: &str, object: Py<PyAny>, track_order: bool) -> PyResult<Self> {
-        Self::open_storage(py, mode, Arc::new(FileObject::new(object)), None, track_order)
+    #[pyo3(signature = (mode, object, track_order=false, path=None))]
+    fn open_object(
+        py: Python<'_>,
+        mode: &str,
+        object: Py<PyAny>,
+        track_order: bool,
+        path: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let object = Arc::new(FileObject::new(object));
+        let path = path.unwrap_or_default();
+        let what = Elsewhere { memory: None, object: Some(object.clone()), path, store: false };
+        Self::open_storage(py, mode, object, what, track_order)
     }
 
     /// Ends this opening; the last one publishes and closes the file.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let was_open = self.handle.is_open();
         py.detach(|| self.handle.close()).or_raise(Doing::Flush)?;
-        match &self.handle.opened.memory {
-            Some(memory) if was_open => Ok(memory.write_out()?),
+        match &self.handle.opened.elsewhere {
+            Some(what) if was_open => Ok(what.write_out()?),
             _ => Ok(()),
         }
     }
@@ -150,6 +165,22 @@ impl File {
         self.handle.writable
     }
 
+    /// Whether its bytes are in no file of the system.
+    #[getter]
+    fn is_elsewhere(&self) -> bool {
+        self.handle.opened.elsewhere.is_some()
+    }
+
+    /// Remembers what this opening was asked for.
+    fn ask(&self, asked: Py<PyAny>) {
+        self.handle.ask(asked);
+    }
+
+    /// What this opening was asked for.
+    fn asked(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.handle.asked(py)
+    }
+
     /// The same for all openings of one file, and for no other file.
     #[getter]
     fn number(&self) -> usize {
@@ -158,8 +189,8 @@ impl File {
 
     #[getter]
     fn path(&self) -> PathBuf {
-        match &self.handle.opened.memory {
-            Some(memory) => memory.path.clone(),
+        match &self.handle.opened.elsewhere {
+            Some(what) => what.path.clone(),
             None => self.handle.opened.file.path().to_owned(),
         }
     }
@@ -205,8 +236,8 @@ impl File {
             return Ok(());
         }
         py.detach(|| if durable { file.publish_durably() } else { file.publish() }).or_raise(Doing::Flush)?;
-        match &self.handle.opened.memory {
-            Some(memory) => Ok(memory.write_out()?),
+        match &self.handle.opened.elsewhere {
+            Some(what) => Ok(what.write_out()?),
             None => Ok(()),
         }
     }
@@ -251,9 +282,9 @@ impl File {
     /// The bytes of a file in memory.
     fn image<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.publish(py, false)?;
-        match &self.handle.opened.memory {
-            Some(memory) => Ok(PyBytes::new(py, &memory.bytes.to_vec())),
-            None => Ok(PyBytes::new(py, &std::fs::read(self.file()?.path())?)),
+        match &self.handle.opened.elsewhere {
+            Some(Elsewhere { memory: Some(bytes), .. }) => Ok(PyBytes::new(py, &bytes.to_vec())),
+            _ => Ok(PyBytes::new(py, &std::fs::read(self.file()?.path())?)),
         }
     }
 
@@ -283,8 +314,14 @@ impl File {
     }
 
     /// Stores texts; the elements that refer to them, as bytes.
-    fn store_texts<'py>(&self, py: Python<'py>, texts: Vec<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(elements::byte_array(py, elements::store_texts(py, self.file()?, &texts)?))
+    #[pyo3(signature = (texts, ascii=false))]
+    fn store_texts<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<Bound<'py, PyAny>>,
+        ascii: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Ok(elements::byte_array(py, elements::store_texts(py, self.file()?, &texts, ascii)?))
     }
 
     /// Stores sequences of elements of `unit` bytes; the elements that refer to them, as bytes.
@@ -326,7 +363,7 @@ impl File {
         py: Python<'_>,
         mode: &str,
         storage: Arc<dyn Storage>,
-        memory: Option<InMemory>,
+        what: Elsewhere,
         track_order: bool,
     ) -> PyResult<Self> {
         let doing = if matches!(mode, "w" | "x") { Doing::CreateFile } else { Doing::OpenFile };
@@ -338,7 +375,7 @@ impl File {
             "r+" => h5live::File::append_with(storage),
             _ => h5live::File::open_with(Arc::new(storage)),
         });
-        Ok(Self::of(Opened::new(file.or_raise(doing)?, None, mode != "r", false, memory)))
+        Ok(Self::of(Opened::new(file.or_raise(doing)?, None, mode != "r", false, Some(what), None)))
     }
 }
 

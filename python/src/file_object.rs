@@ -1,28 +1,34 @@
-//! Files whose bytes a Python object holds: anything with `seek`, `readinto` (or `read`), `write`, `truncate` and `flush`.
+//! Files whose bytes a Python object holds: anything with `seek`, `readinto`, `write`, `truncate` and `flush`.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use h5live_storage::{Barrier, ReadAt, Storage};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyByteArray, PyBytes};
 
 /// A Python file object as storage.
 pub(crate) struct FileObject {
-    object: Py<PyAny>,
-    /// The object has one position: seeking and what follows belong together.
-    turn: Mutex<()>,
+    /// None once the file is closed. The object has one position: seeking and what follows belong together, under this lock.
+    object: Mutex<Option<Py<PyAny>>>,
 }
 
 impl FileObject {
     pub(crate) fn new(object: Py<PyAny>) -> Self {
-        Self { object, turn: Mutex::new(()) }
+        Self { object: Mutex::new(Some(object)) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> io::Result<T> {
         // Before the interpreter's lock, so that no thread holds that one and waits for this.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Python::attach(|py| act(self.object.bind(py)).map_err(io::Error::from))
+        let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(object) = object.as_ref() else { return Err(io::Error::other("the file is closed")) };
+        Python::attach(|py| act(object.bind(py)).map_err(io::Error::from))
+    }
+
+    /// Lets go of the object.
+    pub(crate) fn release(&self) {
+        let object = self.object.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(object);
     }
 }
 
@@ -32,21 +38,22 @@ impl ReadAt for FileObject {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
-        self.with(|object| {
+        let whole = self.with(|object| {
             object.call_method1("seek", (at,))?;
             let mut filled = 0;
             while filled < buf.len() {
-                let read = object.call_method1("read", (buf.len() - filled,))?;
-                let read = read.cast::<PyBytes>()?.as_bytes();
-                if read.is_empty() {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                let room = PyByteArray::new(object.py(), &buf[filled..]);
+                let read: usize = object.call_method1("readinto", (&room,))?.extract()?;
+                if read == 0 {
+                    return Ok(false);
                 }
-                let end = (filled + read.len()).min(buf.len());
-                buf[filled..end].copy_from_slice(&read[..end - filled]);
+                let end = (filled + read).min(buf.len());
+                buf[filled..end].copy_from_slice(&room.to_vec()[..end - filled]);
                 filled = end;
             }
-            Ok(())
-        })
+            Ok(true)
+        })?;
+        if whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use h5live::{ErrorKind, FillTime, FilterId, Object, Target, VirtualMapping};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -29,6 +29,25 @@ pub(crate) struct CommittedDatatype {
 
 /// The Python object for an object of the file, whose own file it may not be: then that is opened.
 pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object) -> PyResult<Bound<'py, PyAny>> {
+    let own = handle.opened.file.path();
+    let found_in = match &object {
+        Object::Group(group) => group.file(),
+        Object::Dataset(dataset) => dataset.file(),
+        Object::Datatype(datatype) => datatype.file(),
+    };
+    if found_in.path() != own {
+        // As libhdf5 does: for writing if the file that leads there is.
+        let path = found_in.path().to_owned();
+        let mode = if handle.writable { "r+" } else { "r" };
+        let other = crate::file::File::open(py, path.clone(), mode, false, false, true, 0, None)
+            .or_else(|_| crate::file::File::open(py, path, "r", false, false, true, 0, None))?;
+        if let Some(asked) = handle.asked(py) {
+            other.handle.ask(asked);
+        }
+        let file = other.handle.opened.file.clone();
+        let found = py.detach(|| file.get(object.path())).or_raise(Doing::OpenObject)?;
+        return self::object(py, &other.handle, found);
+    }
     let handle = handle.clone();
     Ok(match object {
         Object::Group(group) => Bound::new(py, Group { handle, group })?.into_any(),
@@ -38,6 +57,28 @@ pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object)
 }
 
 impl Group {
+    fn has(&self, path: &str) -> h5live::Result<bool> {
+        let trimmed = path.trim_end_matches(['/', '.']);
+        let (head, last) = trimmed.rsplit_once('/').map_or((None, trimmed), |(head, last)| (Some(head), last));
+        if last.is_empty() {
+            return Ok(true);
+        }
+        let absolute = path.starts_with('/');
+        let group = match head {
+            None => Ok(self.group.clone()),
+            Some(head) if absolute => self.group.file().group(&format!("/{head}")),
+            Some(head) => self.group.group(head),
+        };
+        let found = group.and_then(|group| group.link(last).map(drop));
+        match found {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound { .. } | ErrorKind::WrongKind { .. } | ErrorKind::Unsupported(_) => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
         self.handle.check()?;
         if self.handle.writable { Ok(()) } else { Err(raise(doing, &ErrorKind::ReadOnly.into())) }
@@ -57,13 +98,18 @@ impl Group {
     fn open_at<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
         self.handle.check()?;
         let found = py.detach(|| self.handle.opened.file.object_at(address)).or_raise(Doing::OpenObject)?;
+        if self.handle.opened.is_deleted(address) {
+            return Err(PyKeyError::new_err("Unable to synchronously open object (the object was deleted)"));
+        }
         object(py, &self.handle, found)
     }
 
-    /// Whether there is an object at `path`.
+    /// Whether there is something at `path`: an object, or a link that may lead nowhere.
     fn __contains__(&self, py: Python<'_>, path: &str) -> PyResult<bool> {
-        self.handle.check()?;
-        py.detach(|| self.group.contains(path)).or_raise(Doing::Look)
+        if !self.handle.is_open() || path.is_empty() {
+            return Ok(false);
+        }
+        py.detach(|| self.has(path)).or_raise(Doing::Look)
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -202,9 +248,22 @@ impl Group {
         py.detach(|| self.group.link_external(path, file, target)).or_raise(Doing::CreateLink)
     }
 
-    fn unlink(&self, py: Python<'_>, path: &str) -> PyResult<()> {
+    /// Takes a name away. `keep`: what it led to may still be opened by its address.
+    #[pyo3(signature = (path, keep=false))]
+    fn unlink(&self, py: Python<'_>, path: &str, keep: bool) -> PyResult<()> {
         self.refuse_reader(Doing::DeleteLink)?;
-        py.detach(|| self.group.unlink(path)).or_raise(Doing::DeleteLink)
+        let file = &self.handle.opened.file;
+        let last = py.detach(|| {
+            let address = self.group.get(path).ok().map(|object| object.address());
+            let last = address.filter(|address| file.link_count(*address).is_ok_and(|count| count == 1));
+            self.group.unlink(path).map(|()| last)
+        });
+        if let Some(address) = last.or_raise(Doing::DeleteLink)?
+            && !keep
+        {
+            self.handle.opened.delete(address);
+        }
+        Ok(())
     }
 
     fn rename(&self, py: Python<'_>, from: &str, to: &str) -> PyResult<()> {

@@ -2,7 +2,7 @@
 //!
 //! A file that is opened twice in one process is one file, as in libhdf5: reader and writer see the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,12 +11,16 @@ use h5live::{Error, File};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::file_object::FileObject;
+
 /// One opening of a file.
 pub(crate) struct Handle {
     is_open: AtomicBool,
     pub(crate) opened: Arc<Opened>,
     /// Whether this opening may change the file.
     pub(crate) writable: bool,
+    /// What the program asked for when it opened the file, for the package.
+    asked: Mutex<Option<Py<PyAny>>>,
 }
 
 /// A file that this process has open.
@@ -25,8 +29,12 @@ pub(crate) struct Opened {
     pub(crate) writable: bool,
     /// Whether readers were let in, or it was opened as one of them.
     pub(crate) swmr: AtomicBool,
-    /// The bytes, if they are in memory.
-    pub(crate) memory: Option<InMemory>,
+    /// Where the bytes are, if in no file of the system.
+    pub(crate) elsewhere: Option<Elsewhere>,
+    /// How the program asked it to be locked.
+    pub(crate) locking: Option<String>,
+    /// Objects that nothing leads to any more.
+    deleted: Mutex<HashSet<u64>>,
     identity: Option<Identity>,
     /// Openings that have not been closed.
     openings: AtomicUsize,
@@ -36,19 +44,23 @@ pub(crate) struct Opened {
     process: u32,
 }
 
-/// A file whose bytes are in memory.
-pub(crate) struct InMemory {
-    pub(crate) bytes: Arc<h5live_storage::Memory>,
+/// A file whose bytes are in memory, or in a Python object.
+pub(crate) struct Elsewhere {
+    pub(crate) memory: Option<Arc<h5live_storage::Memory>>,
+    pub(crate) object: Option<Arc<FileObject>>,
     /// What it is called.
     pub(crate) path: PathBuf,
     /// Whether it is to be written to its path.
     pub(crate) store: bool,
 }
 
-impl InMemory {
+impl Elsewhere {
     /// Writes the bytes to the path, if that is wanted.
     pub(crate) fn write_out(&self) -> std::io::Result<()> {
-        if self.store { std::fs::write(&self.path, self.bytes.to_vec()) } else { Ok(()) }
+        match &self.memory {
+            Some(bytes) if self.store => std::fs::write(&self.path, bytes.to_vec()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -80,14 +92,17 @@ impl Opened {
         path: Option<PathBuf>,
         writable: bool,
         swmr: bool,
-        memory: Option<InMemory>,
+        elsewhere: Option<Elsewhere>,
+        locking: Option<String>,
     ) -> Arc<Self> {
         let identity = path.and_then(|path| identity(&path));
         let opened = Arc::new(Self {
             file,
             writable,
             swmr: AtomicBool::new(swmr),
-            memory,
+            elsewhere,
+            locking,
+            deleted: Mutex::default(),
             identity,
             openings: AtomicUsize::new(0),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
@@ -99,6 +114,16 @@ impl Opened {
         opened
     }
 
+    /// Notes that an object was deleted.
+    pub(crate) fn delete(&self, address: u64) {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+    }
+
+    /// Whether an object was deleted.
+    pub(crate) fn is_deleted(&self, address: u64) -> bool {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).contains(&address)
+    }
+
     fn close(&self) -> Result<(), Error> {
         if let Some(identity) = self.identity
             && let Some(open) = registry().as_mut()
@@ -106,7 +131,11 @@ impl Opened {
         {
             open.remove(&identity);
         }
-        if self.process == std::process::id() { self.file.clone().close() } else { Ok(()) }
+        let closed = if self.process == std::process::id() { self.file.clone().close() } else { Ok(()) };
+        if let Some(Elsewhere { object: Some(object), .. }) = &self.elsewhere {
+            object.release();
+        }
+        closed
     }
 }
 
@@ -123,7 +152,15 @@ impl Handle {
     /// Another opening of `opened`.
     pub(crate) fn new(opened: Arc<Opened>, writable: bool) -> Arc<Self> {
         opened.openings.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Self { is_open: AtomicBool::new(true), opened, writable })
+        Arc::new(Self { is_open: AtomicBool::new(true), opened, writable, asked: Mutex::new(None) })
+    }
+
+    pub(crate) fn ask(&self, asked: Py<PyAny>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+    }
+
+    pub(crate) fn asked(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|asked| asked.clone_ref(py))
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -14,6 +14,8 @@ pub(crate) struct Selected {
     pub(crate) whole_shape: Vec<u64>,
     /// Without the axes that were given as a number.
     pub(crate) shape: Vec<u64>,
+    /// Which axes were given as a number.
+    pub(crate) numbers: Vec<bool>,
     /// Whether numpy would give a single element, and no array.
     pub(crate) is_scalar: bool,
 }
@@ -73,7 +75,8 @@ impl Selected {
     /// Everything.
     fn all(dims: &[u64], is_scalar: bool) -> Self {
         let elements = Elements::Library(Selection::All);
-        Self { elements, whole_shape: dims.to_vec(), shape: dims.to_vec(), is_scalar }
+        let numbers = vec![false; dims.len()];
+        Self { elements, whole_shape: dims.to_vec(), shape: dims.to_vec(), numbers, is_scalar }
     }
 
     /// What `index` selects of a dataset with this extent.
@@ -93,11 +96,17 @@ impl Selected {
             if only.is_instance_of::<PyEllipsis>() {
                 return Ok(Self::all(dims, false));
             }
-            if let Some(mask) = mask_of(only)?
-                && (mask.ndim() != 1 || rank != 1)
+            if let Ok(mask) = only.cast::<PyArrayDyn<bool>>()
+                && (mask.ndim() > 1 || mask.ndim() == 1 && rank == 0)
             {
-                return Self::masked(&mask, dims);
+                return Self::masked(mask, dims);
             }
+            if only.hasattr(pyo3::intern!(only.py(), "_h5live_index"))? {
+                return Err(NotHere::ForThePackage);
+            }
+        }
+        if items.iter().any(|item| item.is_none()) {
+            return Err(PyTypeError::new_err("Indexing with None (np.newaxis) is not supported").into());
         }
         let ellipses = items.iter().filter(|item| item.is_instance_of::<PyEllipsis>()).count();
         if ellipses > 1 {
@@ -135,6 +144,7 @@ impl Selected {
         }
         let whole_shape: Vec<u64> = axes.iter().map(|axis| axis.along.len()).collect();
         let shape: Vec<u64> = axes.iter().filter(|axis| !axis.is_number).map(|axis| axis.along.len()).collect();
+        let numbers = axes.iter().map(|axis| axis.is_number).collect();
         let is_scalar = may_be_scalar && shape.is_empty();
         let elements = if lists == 0 {
             let slabs = axes.into_iter().map(|axis| match axis.along {
@@ -145,7 +155,7 @@ impl Selected {
         } else {
             Elements::Lists(axes.into_iter().map(|axis| axis.along).collect())
         };
-        Ok(Self { elements, whole_shape, shape, is_scalar })
+        Ok(Self { elements, whole_shape, shape, numbers, is_scalar })
     }
 
     /// The elements for which `mask` is true.
@@ -165,6 +175,7 @@ impl Selected {
             elements: Elements::Library(selection),
             whole_shape: vec![count],
             shape: vec![count],
+            numbers: vec![false],
             is_scalar: false,
         })
     }
@@ -271,10 +282,6 @@ fn slab(slice: &Bound<'_, PySlice>, dim: u64) -> PyResult<Slab> {
         count: indices.slicelength as u64,
         block: 1,
     })
-}
-
-fn mask_of<'py>(item: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyArrayDyn<bool>>>> {
-    Ok(item.cast::<PyArrayDyn<bool>>().ok().cloned())
 }
 
 fn out_of_range(item: &Bound<'_, PyAny>, dim: u64) -> PyErr {

@@ -141,6 +141,9 @@ impl Dataset {
             heap.settle(writer)?;
             writer.flush_fresh()?;
         }
+        if self.write_external(selection, bytes)? {
+            return Ok(());
+        }
         let (dataset, writer) = session.changing(self.addr())?;
         dataset.write(writer, selection, bytes)
     }

@@ -395,7 +395,7 @@ impl DatasetBuilder {
         let can_grow = max.iter().zip(dims).any(|(max, dim)| *max != Some(*dim));
         let needs_chunks = can_grow || !self.filters.is_empty();
         match &self.storage {
-            Storage::External(_) if !needs_chunks => {
+            Storage::External(_) if self.filters.is_empty() => {
                 let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
                 let layout = DataLayout::Contiguous { addr: None, size: Some(bytes) };
                 Ok((layout, AllocationTime::Late, FilterPipeline::default()))
@@ -496,7 +496,10 @@ impl DatasetBuilder {
 
     /// Space for raw data, which reads as the fill value.
     fn allocate(&self, writer: &mut Writer, bytes: u64) -> Result<Addr> {
-        allocate_filled(writer, bytes, &self.fill_bytes_or_zeros())
+        match self.fill_time {
+            FillTime::Never => allocate_filled(writer, bytes, &vec![0; self.datatype.size() as usize]),
+            _ => allocate_filled(writer, bytes, &self.fill_bytes_or_zeros()),
+        }
     }
 
     fn fill_bytes_or_zeros(&self) -> Vec<u8> {

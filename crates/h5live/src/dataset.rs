@@ -354,6 +354,7 @@ impl Dataset {
     /// # Errors
     /// The chunk index is damaged.
     pub fn for_each_chunk(&self, mut visit: impl FnMut(ChunkInfo)) -> Result<()> {
+        self.complete_for_reading().map_err(|error| self.locate(error))?;
         let view = self.shared.view();
         let (Storage::Chunked { .. }, Some(grid)) = (&view.storage, &self.shared.meta.grid) else { return Ok(()) };
         let source = &self.file.inner.source;
@@ -511,11 +512,25 @@ impl Dataset {
         if T::reads(datatype) { Ok(()) } else { Err(mismatch::<T>(datatype)) }
     }
 
-    /// What a selection means now.
-    fn want(&self, selection: impl IntoSelection) -> Result<Wanted> {
+    /// While the file is being written: sees to it that what was written can be found.
+    fn complete_for_reading(&self) -> Result<()> {
         if self.file.complete_for_reading()? && self.shared.view().is_in_header() {
             self.shared.look_again(&self.file.inner)?;
         }
+        Ok(())
+    }
+
+    /// Writes elements that lie in other files. `false` if they do not.
+    pub(crate) fn write_external(&self, selection: &Selection, bytes: &[u8]) -> Result<bool> {
+        let view = self.shared.view();
+        let Storage::External(data) = &view.storage else { return Ok(false) };
+        data.write(&self.file.inner, &view.dims, self.shared.meta.element_size as u64, selection, bytes)?;
+        Ok(true)
+    }
+
+    /// What a selection means now.
+    fn want(&self, selection: impl IntoSelection) -> Result<Wanted> {
+        self.complete_for_reading()?;
         let view = self.shared.view();
         let selection = selection.into_selection(&view.dims);
         let mut shape = selection.shape(&view.dims)?;

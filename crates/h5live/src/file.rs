@@ -329,6 +329,21 @@ impl File {
         self.root().attributes()
     }
 
+    /// How many names lead to the object at `address`, as its header counts them.
+    ///
+    /// # Errors
+    /// There is no object header at that address.
+    pub fn link_count(&self, address: u64) -> Result<u32> {
+        let count = || {
+            let header = ObjectHeader::read(&self.inner.source, Addr(address))?;
+            match header.find(MessageType::REFERENCE_COUNT) {
+                Some(message) => Ok(message::ReferenceCount::decode(&message.body, header.body_addr(message).0)?.0),
+                None => Ok(1),
+            }
+        };
+        count().map_err(|error: Error| self.inner.locate(error))
+    }
+
     /// The object whose header lies at `address`, as an object reference or [`Object::address`] names it.
     ///
     /// # Errors

@@ -61,7 +61,6 @@ pub use h5live_format::message::{CharacterSet, Datatype, FillTime, Name, StringP
 /// Elements of a dataset as region references name them.
 pub use h5live_format::selection as region;
 pub use half::f16;
-pub use heap::Heap;
 pub use lifecycle::{FileBuilder, Live};
 pub use live::{WriterIdentity, WriterState};
 pub use num_complex::Complex;

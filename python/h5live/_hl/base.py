@@ -42,6 +42,14 @@ def guess_dtype(data):
     return None
 
 
+_ITEM_TYPES = {
+    str: h5t.string_dtype(),
+    bytes: h5t.string_dtype(encoding="ascii"),
+    h5r.Reference: h5t.ref_dtype,
+    h5r.RegionReference: h5t.regionref_dtype,
+}
+
+
 def is_float16_np_array(array):
     return hasattr(array, "dtype") and array.dtype == np.float16
 
@@ -50,11 +58,8 @@ def array_for_new_object(data, specified_dtype=None):
     """The array that a new dataset or attribute is to hold."""
     as_dtype = guess_dtype(data) if specified_dtype is None else specified_dtype
     if specified_dtype is None:
-        # Lists of text: strings of any length rather than numpy's fixed ones.
-        if not isinstance(data, bytes) and find_item_type(data) is str:
-            as_dtype = h5t.string_dtype()
-        elif isinstance(data, np.ndarray) and find_item_type(data) is bytes:
-            as_dtype = h5t.string_dtype(encoding="ascii")
+        # Lists of text: strings of any length rather than numpy's fixed ones. And references.
+        as_dtype = as_dtype or _ITEM_TYPES.get(find_item_type(data))
     elif isinstance(specified_dtype, np.dtype) and specified_dtype.kind == "S" and not isinstance(data, (bytes, str)):
         # Text that is not ASCII cannot be made fixed bytes by numpy.
         info = h5t.check_string_dtype(specified_dtype)
@@ -62,7 +67,7 @@ def array_for_new_object(data, specified_dtype=None):
             data = np.char.encode(np.asarray(data, dtype="U"), "utf-8")
     if as_dtype is not None and isinstance(as_dtype, np.dtype) and as_dtype.kind == "S" and isinstance(data, str):
         data = data.encode("utf-8")
-    if isinstance(as_dtype, np.dtype) and as_dtype.subdtype is not None and not isinstance(data, np.ndarray):
+    if isinstance(as_dtype, np.dtype) and as_dtype.subdtype is not None:
         as_dtype = as_dtype.subdtype[0]
     if as_dtype is not None and h5t.check_vlen_dtype(as_dtype) not in (None, str, bytes):
         return _sequences(data, as_dtype)
@@ -118,6 +123,8 @@ class CommonStateObject:
 
     def _e(self, name, lcpl=None):
         """A name as the file has it."""
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"A name must be str or bytes, not {type(name)}")
         if isinstance(name, str):
             try:
                 encoded = name.encode("ascii")

@@ -20,6 +20,10 @@ from .dims import DimensionManager
 VDSmap = namedtuple("VDSmap", ("vspace", "file_name", "dset_name", "src_space"))
 
 
+# Numbers that `compression=` takes as gzip's level, and not as that of a filter.
+_LEGACY_GZIP_COMPRESSION_VALS = frozenset(range(10))
+
+
 def make_new_dset(
     parent,
     shape=None,
@@ -50,9 +54,8 @@ def make_new_dset(
 ):
     """Creates a dataset and returns its identifier."""
     if data is not None and not isinstance(data, Empty):
-        wanted = None if dtype is None or isinstance(dtype, Datatype) else np.dtype(dtype)
-        if isinstance(dtype, Datatype):
-            wanted = dtype.dtype
+        given = isinstance(dtype, (Datatype, h5t.TypeID))
+        wanted = dtype.dtype if given else None if dtype is None else np.dtype(dtype)
         data = array_for_new_object(data, specified_dtype=wanted)
     if shape is None:
         if data is None:
@@ -70,11 +73,10 @@ def make_new_dset(
         maxshape = (None,) * len(shape)
     elif maxshape is not None:
         maxshape = tuple(maxshape)
-    tmp_shape = tuple(min(dim, size) if size is not None else dim for dim, size in zip(shape, maxshape)) if maxshape else shape
-    _check_chunks(chunks, tmp_shape, shape, maxshape)
+    _check_chunks(chunks, shape, maxshape)
 
-    if isinstance(dtype, Datatype):
-        tid = dtype.id
+    if isinstance(dtype, (Datatype, h5t.TypeID)):
+        tid = dtype.id if isinstance(dtype, Datatype) else dtype
         dtype = tid.dtype
     else:
         if dtype is None and data is None:
@@ -91,26 +93,18 @@ def make_new_dset(
             dtype = np.dtype(dtype)
         tid = h5t.py_create(dtype, logical=True)
 
-    if any((compression, shuffle, fletcher32, maxshape, scaleoffset)) and chunks is False:
-        raise ValueError("Chunked format required for given storage options")
     if compression is True:
-        if compression_opts is None:
-            compression_opts = 4
-        compression = "gzip"
-    if isinstance(compression, int) and not isinstance(compression, bool) and compression in range(10):
-        if compression_opts is None:
-            compression_opts, compression = compression, "gzip"
-        elif compression not in (h5z.FILTER_DEFLATE,):
+        compression, compression_opts = "gzip", filters.DEFAULT_GZIP if compression_opts is None else compression_opts
+    elif type(compression) is int and compression in _LEGACY_GZIP_COMPRESSION_VALS:
+        # A number by itself is gzip's level.
+        if compression_opts is not None:
             raise TypeError("Conflict in compression options")
-        else:
-            raise TypeError("Conflict in compression options")
+        compression, compression_opts = "gzip", compression
     if isinstance(compression, filters.FilterRefBase) or hasattr(compression, "_kwargs"):
         if compression_opts is not None:
             raise TypeError("If compression is a filter object, compression_opts cannot be given")
         options = dict(compression)
         compression, compression_opts = options["compression"], options["compression_opts"]
-        if compression == h5z.FILTER_DEFLATE:
-            compression, compression_opts = "gzip", compression_opts[0]
 
     dcpl = filters.fill_dcpl(
         h5p.create(h5p.DATASET_CREATE) if dcpl is None else dcpl.copy(),
@@ -166,15 +160,15 @@ def _set_access(dapl, efile_prefix, virtual_prefix, nslots, nbytes, w0):
     dapl.set_chunk_cache(*cache)
 
 
-def _check_chunks(chunks, tmp_shape, shape, maxshape):
+def _check_chunks(chunks, shape, maxshape):
     if isinstance(chunks, (int, np.integer)) and not isinstance(chunks, bool):
         chunks = (int(chunks),)
-    if not isinstance(chunks, (tuple, list)) or shape is None:
+    if not isinstance(chunks, (tuple, list)) or not shape:
         return
     if len(chunks) != len(shape):
         raise ValueError("Chunk shape must have the same number of dimensions as the dataset")
-    limits = maxshape if maxshape is not None else shape
-    if any(dim is not None and chunk > max(dim, 1) and chunk > size for chunk, dim, size in zip(chunks, limits, shape)):
+    limits = shape if maxshape is None else maxshape
+    if any(limit is not None and chunk > max(limit, dim) for chunk, limit, dim in zip(chunks, limits, shape)):
         raise ValueError(
             "Chunk shape must not be greater than data shape in any dimension. "
             f"{tuple(chunks)} is not compatible with {shape}"
@@ -191,7 +185,9 @@ def _fill_value(value, dtype):
             value = value.encode(info.encoding)
         return np.asarray(value, dtype=dtype)
     if dtype.names is not None and not isinstance(value, np.ndarray):
-        return np.array(value, dtype=dtype) if isinstance(value, (tuple, np.void)) else np.full((), value, dtype=dtype)
+        if not isinstance(value, (tuple, np.void)):
+            raise ValueError(f"the fill value of a compound type is a tuple of its members, not {value!r}")
+        return np.array(value, dtype=dtype)
     if dtype.subdtype is not None:
         return np.asarray(value, dtype=dtype.subdtype[0])
     return np.asarray(value, dtype=dtype)
@@ -330,16 +326,22 @@ class ChunkIterator:
             raise TypeError("Chunked dataset required")
         self._layout = dset.chunks
         if source_sel is None:
-            self._sel = tuple(slice(0, dim) for dim in self._shape)
-        else:
-            if isinstance(source_sel, slice):
-                source_sel = (source_sel,)
-            self._sel = tuple(
-                slice(*part.indices(dim)[:2]) if isinstance(part, slice) else part
-                for part, dim in zip(source_sel, self._shape)
-            )
-            self._sel += tuple(slice(0, dim) for dim in self._shape[len(self._sel) :])
+            source_sel = tuple(slice(0, dim) for dim in self._shape)
+        elif not isinstance(source_sel, tuple):
+            source_sel = (source_sel,)
+        if len(source_sel) != len(self._shape):
+            raise ValueError("Invalid selection - selection region must have the same number of dimensions as the dataset")
+        self._sel = tuple(self._along(part, dim) for part, dim in zip(source_sel, self._shape))
         self._chunk_index = [part.start // chunk for part, chunk in zip(self._sel, self._layout)]
+
+    @staticmethod
+    def _along(part, dim):
+        if isinstance(part, slice):
+            start, stop, step = part.indices(dim)
+            if step != 1:
+                raise ValueError("Invalid selection - only slices without a step are possible")
+            return slice(start, stop)
+        return slice(part, part + 1)
 
     def __iter__(self):
         return self
@@ -458,16 +460,20 @@ class Dataset(HLObject):
 
     @property
     def compression(self):
-        """'gzip', 'lzf', 'szip', or None."""
+        """'gzip', 'lzf', 'szip', 'unknown' for any other that compresses; or None."""
+        found = self._filters
         for name in ("gzip", "lzf", "szip"):
-            if name in self._filters:
+            if name in found:
                 return name
-        return None
+        return "unknown" if set(found) - {"shuffle", "fletcher32", "scaleoffset"} else None
 
     @property
     def compression_opts(self):
         """The options of `compression`."""
-        return self._filters.get(self.compression, None)
+        found, name = self._filters, self.compression
+        if name == "unknown":
+            name = next(name for name in found if name not in ("shuffle", "fletcher32", "scaleoffset"))
+        return found.get(name, None)
 
     @property
     def filter_ids(self):
@@ -790,27 +796,29 @@ class Dataset(HLObject):
         self._core.write_raw(selection, elements.view("u1"))
 
     def _broadcast(self, val, selection, shape, inner):
-        """The value with the shape of what is selected."""
+        """The value with the shape of what is selected; `inner` are the axes inside an element."""
         val = np.asarray(val)
         if val.shape == shape:
             return val
-        whole = tuple(selection.whole_shape) + inner
-        if val.size == product(shape) and _without_ones(val.shape) == _without_ones(shape):
-            return val.reshape(shape)
+        if inner:
+            if val.shape[max(len(val.shape) - len(inner), 0) :] != inner:
+                raise TypeError(
+                    f"When writing to array types, last N dimensions have to match (got {val.shape}, but should end in {inner})"
+                )
+            outer = val.shape[: len(val.shape) - len(inner)]
+        else:
+            outer = val.shape
         if selection.points() is not None or selection.lists() is not None:
-            if val.shape == () or (inner and val.shape == inner):
-                return np.broadcast_to(val, shape)
-            if val.size == 1:
-                return np.broadcast_to(val.reshape(()), shape)
-        try:
-            # Axes of one element that the selection has, and the result has not, may be there too.
-            wanted = shape if len(val.shape) <= len(shape) else whole
-            return np.broadcast_to(val, wanted).reshape(shape)
-        except ValueError:
-            raise TypeError(f"Can't broadcast {val.shape} -> {selection.shape}") from None
+            if product(outer) != 1:
+                raise TypeError(f"Can't broadcast {outer} -> {selection.shape}")
+            return np.broadcast_to(val.reshape(inner), shape)
+        expanded = _expanded(outer, selection)
+        return np.broadcast_to(val.reshape(expanded + inner), tuple(selection.whole_shape) + inner).reshape(shape)
 
     def read_direct(self, dest, source_sel=None, dest_sel=None):
         """Reads into an array: what `source_sel` selects, to where `dest_sel` says."""
+        if not dest.flags.c_contiguous:
+            raise TypeError("Array must be C-contiguous")
         if self._core.is_null:
             raise TypeError("Empty datasets have no numpy representation")
         selection = self._core.select(Ellipsis) if source_sel is None else self._select(source_sel.args if hasattr(source_sel, "args") else source_sel)
@@ -833,6 +841,8 @@ class Dataset(HLObject):
 
     def write_direct(self, source, source_sel=None, dest_sel=None):
         """Writes what `source_sel` says of an array to what `dest_sel` selects."""
+        if not source.flags.c_contiguous:
+            raise TypeError("Array must be C-contiguous")
         if self._core.is_null:
             raise TypeError("Empty datasets cannot be written to")
         part = source if source_sel is None else source[source_sel]
@@ -913,6 +923,22 @@ def _null(dtype):
         return ref()
     vlen = h5t.check_vlen_dtype(dtype)
     return np.empty(0, vlen if isinstance(vlen, np.dtype) or vlen not in (str, bytes) else object)
+
+
+def _expanded(source, selection):
+    """The shape of a value with an axis for each of the dataset's: of one element where the selection has a number."""
+    rest = list(source)
+    expanded = []
+    for dim, is_number in zip(reversed(selection.whole_shape), reversed(selection.numbers)):
+        if is_number or not rest:
+            expanded.append(1)
+        elif rest[-1] in (1, dim):
+            expanded.append(rest.pop())
+        else:
+            raise TypeError(f"Can't broadcast {source} -> {selection.shape}")
+    if any(dim != 1 for dim in rest):
+        raise TypeError(f"Can't broadcast {source} -> {selection.shape}")
+    return tuple(reversed(expanded))
 
 
 def _without_ones(shape):

@@ -44,6 +44,8 @@ class DimensionProxy(base.CommonStateObject):
         """A scale, by number or by name."""
         scales = self._scales()
         if isinstance(item, int):
+            if not scales:
+                raise RuntimeError("the dimension has no scales")
             return dataset.Dataset(scales[item])
         for scale in scales:
             if self._d(h5ds.get_scale_name(scale)) == item:

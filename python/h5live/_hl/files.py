@@ -108,7 +108,7 @@ def make_fapl(
     try:
         set_fapl = _drivers[driver]
     except KeyError:
-        raise ValueError(f'Unknown driver type "{driver}"') from None
+        raise ValueError(f"Unknown driver type {driver!r}") from None
     set_fapl(plist, **kwds)
     return plist
 
@@ -209,6 +209,8 @@ class File(Group):
             )
         if mode not in ("r", "r+", "w", "w-", "x", "a"):
             raise ValueError("Invalid mode; must be one of r, r+, w, w-, x, a")
+        if page_buf_size and mode in ("w", "w-", "x") and fs_strategy != "page":
+            raise OSError("Unable to synchronously create file (page buffering needs fs_strategy='page')")
         if userblock_size is not None:
             _check_userblock(userblock_size, mode)
         fapl = make_fapl(
@@ -228,12 +230,9 @@ class File(Group):
         )
         fcpl = make_fcpl(track_order, track_times, fs_strategy, fs_persist, fs_threshold, fs_page_size)
         opener = _opener(name, fapl, fileobj, swmr, track_order, userblock_size or 0, locking)
-        fid = h5f.FileID(_open(opener, mode, userblock_size))
-        fid._access_plist = fapl
-        fid._fcpl = fcpl
-        fid._strict = strict
-        fid._swmr_reader = bool(swmr and mode == "r")
-        Group.__init__(self, fid)
+        core = _open(opener, mode, userblock_size)
+        core.ask({"fapl": fapl, "fcpl": fcpl, "strict": strict, "swmr": bool(swmr and mode == "r")})
+        Group.__init__(self, h5f.FileID(core))
 
     @classmethod
     def in_memory(cls, file_image=None, **kwargs):
@@ -249,9 +248,8 @@ class File(Group):
             core = _h5live.File.open_memory("w", None, track_order)
         else:
             core = _h5live.File.open_memory("r+", bytes(file_image))
-        fid = h5f.FileID(core)
-        fid._access_plist = fapl
-        return cls(fid)
+        core.ask({"fapl": fapl})
+        return cls(h5f.FileID(core))
 
     @classmethod
     def _of(cls, oid):
@@ -315,7 +313,7 @@ class File(Group):
     def swmr_mode(self, value):
         if not value:
             raise ValueError("It is not possible to forcibly switch SWMR mode off.")
-        self.id._file.go_live(getattr(self.id, "_strict", False))
+        self.id._file.go_live(bool(self.id._asked("strict")))
 
     def go_live(self, strict=False):
         """Lets readers in, as `swmr_mode = True`. strict: libhdf5's readers only if they ask for SWMR, as with its own writers."""
@@ -368,7 +366,7 @@ class File(Group):
     def __reduce__(self):
         self._check()
         mode = "r+" if self.id._file.writable and self.mode == "r+" else "r"
-        return _reopen, (self.filename, mode, getattr(self.id, "_swmr_reader", False) or self.swmr_mode)
+        return _reopen, (self.filename, mode, bool(self.id._asked("swmr")) or self.swmr_mode)
 
     def __repr__(self):
         if not self.id:
@@ -402,15 +400,18 @@ def _opener(name, fapl, fileobj, swmr, track_order, userblock, locking):
     driver = fapl.get_driver()
     if driver == h5fd.fileobj_driver:
         fileobj = fapl._values["fileobj"] if fileobj is None else fileobj
-        return lambda mode: _h5live.File.open_object(mode, fileobj, track_order)
+        if not hasattr(fileobj, "seek"):
+            raise ValueError("the driver 'fileobj' needs a file-like object")
+        return lambda mode: _h5live.File.open_object(mode, fileobj, track_order, name)
     if driver == h5fd.CORE:
         _, store = fapl.get_fapl_core()
         return lambda mode: _open_core(name, mode, store, track_order, fapl._values["image"])
     if driver in (h5fd.FAMILY, h5fd.MULTI):
         raise NotImplementedError("files in several parts cannot be opened; write them into one with h5repack")
+    locking_as = None if locking is None else str(locking).lower()
     lock = locking not in (False, "false") and os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() not in ("FALSE", "0")
     return lambda mode: _h5live.File.open(
-        name, mode, swmr=swmr, track_order=track_order, locking=lock, userblock=userblock
+        name, mode, swmr=swmr, track_order=track_order, locking=lock, userblock=userblock, locking_as=locking_as
     )
 
 

@@ -54,11 +54,6 @@ def _normalize_external(external):
         return []
     if isinstance(external, (str, bytes)) or hasattr(external, "__fspath__"):
         return [_external_entry((external, 0, h5f.UNLIMITED))]
-    try:
-        name, offset, size = external
-        return [_external_entry((name, offset, size))]
-    except (TypeError, ValueError):
-        pass
     return [_external_entry(entry) for entry in external]
 
 
@@ -121,23 +116,16 @@ def fill_dcpl(
         raise TypeError(f"{shapetype} datasets cannot be extended")
     if shapetype == "Empty" and external:
         raise TypeError("Empty datasets cannot be external")
-    if isinstance(chunks, tuple) and len(chunks) != len(shape):
+    if isinstance(chunks, (int, np.integer)) and not isinstance(chunks, bool):
+        chunks = (int(chunks),)
+    if isinstance(chunks, (tuple, list)) and len(chunks) != len(shape):
         raise ValueError("Chunk shape must have the same number of dimensions as the dataset")
 
     if isinstance(compression, FilterRefBase):
         compression_opts = compression.filter_options
         compression = compression.filter_id
 
-    # A number is gzip's level.
     if compression is not None and compression is not False:
-        if compression is True:
-            compression = "gzip"
-        if compression in range(10):
-            if compression_opts is not None:
-                raise TypeError("Conflict in compression options")
-            if compression != h5z.FILTER_DEFLATE or not isinstance(compression_opts, tuple):
-                compression_opts = compression
-                compression = "gzip"
         compression, compression_opts = _check_compression(compression, compression_opts, allow_unknown_filter)
     elif compression_opts is not None:
         raise TypeError("Compression method must be specified")
@@ -204,6 +192,11 @@ def _check_compression(compression, opts, allow_unknown_filter):
         if method not in ("ec", "nn") or not (0 < pixels <= 32 and pixels % 2 == 0):
             raise ValueError(error)
     elif isinstance(compression, (int, np.integer)):
+        if compression < 0 or compression > h5z.FILTER_MAX:
+            raise ValueError(f"Invalid filter number: {compression}")
+        if compression == h5z.FILTER_DEFLATE:
+            # As libhdf5 takes it: the level is the first of its values.
+            return "gzip", tuple(opts or ())[0]
         if not allow_unknown_filter and not h5z.filter_avail(compression):
             raise ValueError(f"Unknown compression filter number: {compression}")
         return int(compression), tuple(int(it) for it in opts) if opts is not None else ()

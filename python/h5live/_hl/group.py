@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .. import h5, h5d, h5g, h5o, h5p, h5r, h5t
+from .. import _errors, h5, h5d, h5g, h5o, h5p, h5r, h5t
 from . import dataset, datatype
 from .base import HLObject, MutableMappingHDF5
 from .vds import VDSmap, VirtualLayout, vds_support  # noqa: F401
@@ -127,7 +127,11 @@ class Group(MutableMappingHDF5, HLObject):
         if type(name) is str:
             if not self._id.valid:
                 raise KeyError("Unable to synchronously open object (invalid identifier type to function)")
-            return _object(self._id._core.open(name))
+            try:
+                return _object(self._id._core.open(name))
+            except KeyError as error:
+                _errors.tell(error)
+                raise
         if isinstance(name, h5r.Reference):
             oid = h5r.dereference(name, self.id)
             if oid is None:
@@ -144,6 +148,8 @@ class Group(MutableMappingHDF5, HLObject):
 
         getclass: its class instead. getlink: the link instead (with getclass: the link's class).
         """
+        if elink_mode is not None or elink_locking is not None or elink_swmr is not None:
+            return self._get_external(name, default, elink_mode, elink_locking, elink_swmr, getclass, getlink)
         if not (getclass or getlink):
             try:
                 return self[name]
@@ -163,6 +169,32 @@ class Group(MutableMappingHDF5, HLObject):
         if kind == "hard":
             return HardLink if getclass else HardLink()
         raise TypeError("Unknown link type")
+
+    def _get_external(self, name, default, mode, locking, swmr, getclass, getlink):
+        """What an external link leads to, its file opened as asked for."""
+        from .files import File
+
+        own = self.file
+        mode = own.mode if mode is None else mode
+        swmr = (own.swmr_mode and mode == "r") if swmr is None else swmr
+        if mode not in ("r", "r+"):
+            raise ValueError("elink_mode must be 'r' or 'r+'")
+        if own.mode == "r" and mode != "r":
+            raise ValueError("an external link of a file open for reading cannot be opened for writing")
+        if own.mode == "r+" and own.swmr_mode and (mode == "r" or swmr is False):
+            raise ValueError("the mode of external links cannot be changed while the file is live")
+        try:
+            target = self.id.links._at(name)
+        except KeyError:
+            return default
+        if target[0] != "external" or getlink:
+            return self.get(name, default, getclass, getlink)
+        path = target[1] if posixpath.isabs(target[1]) else posixpath.join(posixpath.dirname(own.filename), target[1])
+        try:
+            found = File(path, mode, swmr=swmr and mode == "r", locking=locking)[target[2]]
+            return type(found) if getclass else found
+        except (KeyError, FileNotFoundError):
+            return default
 
     def __setitem__(self, name, obj):
         """Gives an object a name here: one of the file, a link, a type to be stored, or data to be stored as a dataset."""
@@ -199,8 +231,6 @@ class Group(MutableMappingHDF5, HLObject):
     def __contains__(self, name):
         """Whether there is a member at a path."""
         if isinstance(name, (bytes, str)):
-            if not self.id.valid:
-                raise ValueError("Not a location (invalid object ID)")
             return h5t._text(name) in self.id._core
         if isinstance(name, h5r.Reference):
             try:

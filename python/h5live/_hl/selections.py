@@ -27,10 +27,9 @@ def select(shape, args, dataset=None):
             if shape != space.shape:
                 raise TypeError("Reference shape does not match dataset shape")
             return Selection(shape, spaceid=space)
-    if dataset is not None and hasattr(dataset, "_select"):
-        chosen = dataset._select(args)
-    else:
-        chosen = _h5live.Selection.parse(args, list(shape))
+    if len(args) == 1 and isinstance(args[0], tuple):
+        args = (list(args[0]),)
+    chosen = _h5live.Selection.parse(args, list(shape))
     space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
     space._set_selection(chosen)
     cls = FancySelection if chosen.lists() is not None else SimpleSelection
@@ -39,6 +38,9 @@ def select(shape, args, dataset=None):
 
 class Selection:
     """Elements of a dataset of some shape."""
+
+    # What tells that indexing with it is the package's business.
+    _h5live_index = True
 
     def __init__(self, shape, spaceid=None):
         if spaceid is not None:

@@ -94,7 +94,7 @@ class VirtualLayout:
         chosen = sel.select(self.shape, _bounded(key), dataset=None)
         _convert_space_for_key(chosen.id, key)
         if chosen.array_shape != source.shape and product(chosen.array_shape) != product(source.shape):
-            raise ValueError(f"Sizes do not match (virtual layout {chosen.array_shape}, source {source.shape})")
+            raise ValueError(f"Selections have a different number of elements (virtual layout {chosen.array_shape}, source {source.shape})")
         self._sources.append((chosen.id.copy(), source.path, source.name, source.sel.id.copy()))
 
     def _source_file_name(self, src_filename, dst_filename):

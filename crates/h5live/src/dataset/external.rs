@@ -1,13 +1,16 @@
 //! Raw data in other files.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use h5live_format::local_heap::LocalHeap;
 use h5live_format::message::{ExternalFiles, Name};
-use h5live_storage::ReadAt;
+use h5live_storage::{ReadAt, Storage};
 
-use crate::error::{Error, Result};
+use crate::chunk::runs::runs;
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::Inner;
+use crate::selection::{Selection, Slab, elements};
 
 /// The files that hold a dataset's elements, one after the other.
 pub(crate) struct ExternalData {
@@ -47,17 +50,82 @@ impl ExternalData {
 
     /// Opens the files for reading.
     pub(crate) fn open(&self, file: &Inner) -> Result<OpenData> {
+        self.open_each(|name| {
+            let path = file.find_other(name.as_bytes())?;
+            let storage = h5live_storage::File::open(&path)
+                .map_err(|source| Error::io("open a file of external data", source).in_file(&path))?;
+            Ok((path, storage))
+        })
+    }
+
+    fn open_each(&self, open: impl Fn(&Name) -> Result<(PathBuf, h5live_storage::File)>) -> Result<OpenData> {
         let mut start = 0u64;
         let mut pieces = Vec::new();
         for piece in &self.pieces {
             let end = piece.size.map_or(u64::MAX, |size| start.saturating_add(size));
-            let path = file.find_other(piece.name.as_bytes())?;
-            let storage = h5live_storage::File::open(&path)
-                .map_err(|source| Error::io("open a file of external data", source).in_file(&path))?;
+            let (path, storage) = open(&piece.name)?;
             pieces.push(OpenPiece { path, storage, start, end, offset: piece.offset });
             start = end;
         }
         Ok(OpenData { pieces })
+    }
+
+    /// Writes selected elements, `bytes` in row-major order of the selection, to where they lie. A file that is missing is made
+    /// beside the one that names it.
+    pub(crate) fn write(
+        &self,
+        file: &Inner,
+        dims: &[u64],
+        element_size: u64,
+        selection: &Selection,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let shape = selection.shape(dims)?;
+        if elements(&shape).and_then(|count| count.checked_mul(element_size)) != Some(bytes.len() as u64) {
+            let why = format!("{} bytes were given and the selection has the shape {shape:?}", bytes.len());
+            return Err(ErrorKind::Shape { given: vec![bytes.len() as u64], why }.into());
+        }
+        let files = self.open_to_write(file)?;
+        let spans: Vec<_> = dims.iter().map(|dim| 0..*dim).collect();
+        let write = |slabs: &[Slab], bytes: &[u8]| {
+            let mut result = Ok(());
+            runs(slabs, &spans, |run| {
+                let part = &bytes[(run.in_memory * element_size) as usize..][..(run.len * element_size) as usize];
+                if result.is_ok() {
+                    result = files.write(run.in_box * element_size, part);
+                }
+            });
+            result
+        };
+        match selection.slabs(dims) {
+            Some(slabs) => write(&slabs, bytes),
+            None => {
+                let Selection::Points(points) = selection else { return Ok(()) };
+                points.iter().zip(bytes.chunks_exact(element_size as usize)).try_for_each(|(point, element)| {
+                    write(&point.iter().map(|at| Slab::range(*at..at + 1)).collect::<Vec<_>>(), element)
+                })
+            }
+        }
+    }
+
+    fn open_to_write(&self, file: &Inner) -> Result<OpenData> {
+        self.open_each(|name| {
+            let path = match file.find_other(name.as_bytes()) {
+                Ok(found) => found,
+                Err(_) => {
+                    let name = name.to_string_lossy();
+                    // Joining an absolute path gives that path.
+                    file.path.parent().unwrap_or(Path::new("")).join(&*name)
+                }
+            };
+            let opened = match h5live_storage::File::open_read_write(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => h5live_storage::File::create_new(&path),
+                other => other,
+            };
+            opened
+                .map_err(|source| Error::io("open a file of external data", source).in_file(&path))
+                .map(|storage| (path.clone(), storage))
+        })
     }
 }
 
@@ -76,6 +144,28 @@ struct OpenPiece {
 }
 
 impl OpenData {
+    /// Writes `bytes` from byte `at` of the dataset on.
+    fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        let end = at + bytes.len() as u64;
+        for piece in &self.pieces {
+            let (from, to) = (at.max(piece.start), end.min(piece.end));
+            if from < to {
+                let part = &bytes[(from - at) as usize..(to - at) as usize];
+                piece
+                    .storage
+                    .write_all_at(part, piece.offset.saturating_add(from - piece.start))
+                    .map_err(|source| Error::io("write external data", source).in_file(&piece.path))?;
+            }
+        }
+        match self.pieces.last() {
+            Some(last) if last.end < end => Err(Error::unsupported(format!(
+                "writing {} bytes beyond what the external files have room for",
+                end - last.end
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Fills `buf` from byte `at` of the dataset. What a file lacks reads as zeros, as in libhdf5.
     pub(crate) fn read(&self, at: u64, buf: &mut [u8]) -> Result<()> {
         let end = at + buf.len() as u64;

@@ -19,6 +19,16 @@ impl Dataset {
     pub fn refresh(&self) -> Result<bool> {
         let inner = &self.file.inner;
         match &inner.role {
+            Role::Writer(_) if matches!(self.shared.view().storage, Storage::Virtual(_)) => {
+                // What it shows may be of this file, and have grown.
+                let before = self.shape();
+                let look = || {
+                    self.file.complete_for_reading()?;
+                    self.shared.look_again(inner)
+                };
+                look().map_err(|error| self.locate(error))?;
+                Ok(self.shape() != before)
+            }
             Role::Writer(_) => Ok(false),
             Role::Reader(follower) => {
                 let shared = std::slice::from_ref(&self.shared);

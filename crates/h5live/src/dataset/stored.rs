@@ -28,9 +28,7 @@ impl Dataset {
     /// [`ErrorKind::Selection`] when the dataset has no chunk that starts there; or the index is damaged.
     pub fn read_chunk(&self, offset: &[u64]) -> Result<Option<(u32, Vec<u8>)>> {
         let read = || {
-            if self.file.complete_for_reading()? && self.shared.view().is_in_header() {
-                self.shared.look_again(&self.file.inner)?;
-            }
+            self.complete_for_reading()?;
             let view = self.shared.view();
             let wrong = |why: &str| ErrorKind::Selection { why: why.to_owned(), extent: view.dims.clone() };
             let (Storage::Chunked { .. }, Some(grid)) = (&view.storage, &self.shared.meta.grid) else {
