@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use h5live::check::{Check, Report, Severity, SpaceUse};
 use h5live::{Attribute, File, Object, WriterState};
 use serde_json::{Map, Value as Json, json};
 
+use crate::check::show;
 use crate::describe;
 use crate::failure::Failure;
 use crate::output::{self, bytes, shape, table, thousands};
@@ -98,8 +100,27 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
         .collect();
     rows.push(row("contents", contents.join(", ")));
     rows.push(row("elements", size_of(counts.stored)));
-    let other = size.saturating_sub(counts.stored).saturating_sub(file.userblock_size());
-    rows.push(row("all else", format!("{}: structure, and space not or no longer used", size_of(other))));
+    let space = space(&place.file);
+    match &space {
+        Some((report, space)) => {
+            rows.push(row("structure", size_of(space.metadata)));
+            let free =
+                if space.free > 0 { format!(", and {} known to be free", size_of(space.free)) } else { String::new() };
+            rows.push(row("dead space", format!("{}{free}; `h5live repack` reclaims it", size_of(space.dead))));
+            if space.ahead > 0 {
+                rows.push(row("room ahead", size_of(space.ahead)));
+            }
+            let errors = report.of(Severity::Error).count() as u64;
+            if errors > 0 {
+                let told = format!("{} errors; `h5live check` tells them", thousands(errors));
+                rows.push(row("damage", told));
+            }
+        }
+        None => {
+            let other = size.saturating_sub(counts.stored).saturating_sub(file.userblock_size());
+            rows.push(row("all else", format!("{}: structure, and space not or no longer used", size_of(other))));
+        }
+    }
     let attributes = file.attributes()?;
     rows.extend(attribute_rows(&attributes)?);
     let map = json!({
@@ -114,9 +135,23 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
         "links": counts.links,
         "damaged": counts.damaged,
         "element_bytes": counts.stored,
+        "structure_bytes": space.as_ref().map(|(_, space)| space.metadata),
+        "dead_bytes": space.as_ref().map(|(_, space)| space.dead),
+        "free_bytes": space.as_ref().map(|(_, space)| space.free),
+        "errors": space.as_ref().map(|(report, _)| report.of(Severity::Error).count()),
         "attributes": describe::attributes(&file.get("/")?)?,
     });
     Ok((as_map(map), rows))
+}
+
+/// Who owns the file's bytes; none for files that cannot be looked through.
+fn space(path: &Path) -> Option<(Report, SpaceUse)> {
+    let bar = output::byte_progress(0);
+    let report = Check::new().on_progress(|progress| show(&bar, progress)).file(path);
+    bar.finish_and_clear();
+    let report = report.ok()?;
+    let space = report.space.clone();
+    Some((report, space))
 }
 
 /// Who writes a file, for people.

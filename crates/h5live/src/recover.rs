@@ -228,9 +228,14 @@ impl Recover {
         let mut notes = Vec::new();
         let copied = Copy::new(&file)
             .leave_out_unreadable()
+            .orphans(&self.walked.orphans)
             .on_note(|note| notes.push(note.to_owned()))
             .on_progress(on_progress)
             .to(to)?;
+        if !self.walked.orphans.is_empty() {
+            let count = self.walked.orphans.len();
+            notes.push(format!("objects that nothing led to any more are in the group lost+found: {count}"));
+        }
         let is_damage = |finding: &&Finding| finding.severity == Severity::Error && finding.structure != "chunk";
         let mut damage: Vec<Finding> = self.superblock_damage.iter().cloned().collect();
         damage.extend(self.walked.report.findings.iter().filter(is_damage).cloned());

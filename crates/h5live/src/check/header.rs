@@ -37,7 +37,10 @@ const SINGLE: [MessageType; 12] = [
 impl Walk<'_> {
     /// Looks at the object whose header lies at `addr`.
     pub(super) fn object_at(&mut self, addr: Addr) {
-        let Some(header) = self.header(addr) else { return };
+        let errors = self.findings.len();
+        let header = self.header(addr);
+        self.links_lost |= self.findings[errors..].iter().any(|finding| finding.severity == Severity::Error);
+        let Some(header) = header else { return };
         self.messages(&header);
         let stored = match header.prefix {
             ObjectHeaderPrefix::V1 { reference_count, .. } => Some(reference_count.into()),
@@ -55,7 +58,11 @@ impl Walk<'_> {
         self.attributes(&header);
         match kind_of(&header) {
             Some(crate::MemberKind::Dataset) => self.dataset(&header),
-            Some(crate::MemberKind::Group) => self.group(&header),
+            Some(crate::MemberKind::Group) => {
+                let errors = self.errors();
+                self.group(&header);
+                self.links_lost |= self.errors() > errors;
+            }
             Some(_) => {}
             None => {
                 let problem = "is that of neither a group nor a dataset nor a committed datatype";

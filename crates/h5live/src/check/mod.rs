@@ -17,6 +17,7 @@ mod fractal_heap;
 mod global_heap;
 mod group;
 mod header;
+mod orphans;
 mod owners;
 mod report;
 #[cfg(test)]
@@ -175,6 +176,8 @@ pub(crate) struct Walked {
     pub(crate) structural: u64,
     /// Errors that are ends which do not fit together.
     pub(crate) misplaced_ends: u64,
+    /// The addresses of objects that nothing leads to any more.
+    pub(crate) orphans: Vec<u64>,
     /// The end of what is named, from address 0.
     pub(crate) highest: u64,
 }
@@ -204,6 +207,7 @@ fn walk(
     let superblock = &inner.superblock;
     let errors = walk.findings.iter().filter(|finding| finding.severity == Severity::Error).count() as u64;
     let (misplaced_ends, highest) = (walk.misplaced_ends, walk.highest.end);
+    let orphans = walk.orphans.iter().map(|addr| addr.0).collect();
     let structural = (errors + walk.omitted).saturating_sub(walk.undecodable + misplaced_ends);
     let size = if may_move(&writer) && !purpose.rebuild { inner.source.size()? + inner.source.base() } else { size };
     let within = size.saturating_sub(inner.source.base());
@@ -225,5 +229,5 @@ fn walk(
         writer,
         space,
     };
-    Ok(Walked { report, structural, misplaced_ends, highest })
+    Ok(Walked { report, structural, misplaced_ends, orphans, highest })
 }

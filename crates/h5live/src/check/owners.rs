@@ -135,6 +135,19 @@ impl Owners {
         space
     }
 
+    /// The bytes below `limit` that nobody owns.
+    pub(super) fn unowned(&self, limit: u64) -> Vec<Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut at = 0;
+        for (start, (end, _)) in self.stretches.range(..limit) {
+            gaps.push(at..*start);
+            at = *end;
+        }
+        gaps.push(at..limit.max(at));
+        gaps.retain(|gap| !gap.is_empty());
+        gaps
+    }
+
     /// Structure, use and bytes of every stretch.
     #[cfg(test)]
     pub(super) fn stretches(&self) -> impl Iterator<Item = (&'static str, Use, Range<u64>)> {

@@ -238,8 +238,7 @@ fn contents(path: &Path) -> BTreeSet<String> {
     lines
 }
 
-/// Where the last byte of a structure lies of which only the checksum is there, in the end: whatever is changed, nothing that the
-/// structure says is.
+/// The last byte of these structures is one of their checksum: changing it changes nothing that they say.
 #[test]
 fn with_wrong_checksums_everything_is_saved() {
     let directory = scratch();
@@ -253,7 +252,8 @@ fn with_wrong_checksums_everything_is_saved() {
     let last = [&last[..], &["version 2 B-tree header", "extensible array data block page"]].concat();
     let mut tried = BTreeSet::new();
     for (structure, range) in structures(&bytes).into_iter().rev() {
-        if !last.contains(&structure) || structure == "object header" && tried.len() > 40 {
+        let times = tried.iter().filter(|(name, _)| *name == structure).count();
+        if !last.contains(&structure) || times == 3 {
             continue;
         }
         tried.insert((structure, range.start));
@@ -284,7 +284,7 @@ fn what_is_gone_takes_little_with_it() {
         let most = match structure {
             "extensible array data block" | "extensible array data block page" => all.len() / 10,
             "version 2 B-tree node" | "fixed array data block page" => all.len() / 4,
-            // It may be the root group's.
+            // It may be the root group's: then names are lost, and the objects found.
             "fractal heap direct block" => all.len(),
             _ => continue,
         };
@@ -298,6 +298,13 @@ fn what_is_gone_takes_little_with_it() {
         recovered(directory.path(), &changed, |saved, found| {
             assert!(!found.is_complete(), "{structure} at {:#x}", range.start);
             let saved = contents(saved);
+            if structure == "fractal heap direct block" {
+                let elements = |lines: &BTreeSet<String>| {
+                    lines.iter().filter_map(|line| line.split_once('[').map(|(_, value)| value.to_owned())).collect()
+                };
+                let (before, after): (Vec<String>, Vec<String>) = (elements(&all), elements(&saved));
+                assert!(after.len() >= before.len(), "at {:#x}: {} of {}", range.start, after.len(), before.len());
+            }
             // Rows that are lost read as fill values: lines that were not there before.
             let missing = all.difference(&saved).count();
             assert!(missing <= most, "{structure} at {:#x}: {missing} of {} lines", range.start, all.len());

@@ -71,6 +71,10 @@ pub(super) struct Walk<'a> {
     pub(super) objects: u64,
     pub(super) chunks: u64,
     pub(super) decoded: u64,
+    /// Whether links may be lost: a header or the links of a group could not be read, or not all of them.
+    pub(super) links_lost: bool,
+    /// Objects that nothing leads to any more.
+    pub(super) orphans: Vec<Addr>,
     /// Errors that are chunks which cannot be decoded.
     pub(super) undecodable: u64,
     /// Errors that are ends which do not fit together.
@@ -107,6 +111,8 @@ impl<'a> Walk<'a> {
             objects: 0,
             chunks: 0,
             decoded: 0,
+            links_lost: false,
+            orphans: Vec::new(),
             undecodable: 0,
             misplaced_ends: 0,
             object: None,
@@ -120,6 +126,18 @@ impl<'a> Walk<'a> {
         self.superblock();
         let root = self.file.superblock.root.header();
         self.lead_to(root, "/".to_owned());
+        self.objects()?;
+        if self.links_lost && self.purpose.rebuild {
+            self.look_for_orphans()?;
+        }
+        self.object = None;
+        self.reference_counts();
+        self.end_of_file();
+        self.fail()
+    }
+
+    /// Looks at all objects that are waiting, and those that these lead to.
+    pub(super) fn objects(&mut self) -> Result<()> {
         while let Some(addr) = self.waiting.pop() {
             self.object = self.met.get(&addr).map(|met| met.path.clone());
             (self.on_progress)(Progress {
@@ -131,10 +149,7 @@ impl<'a> Walk<'a> {
             self.object_at(addr);
             self.fail()?;
         }
-        self.object = None;
-        self.reference_counts();
-        self.end_of_file();
-        self.fail()
+        Ok(())
     }
 
     fn fail(&mut self) -> Result<()> {
@@ -161,6 +176,11 @@ impl<'a> Walk<'a> {
                 self.waiting.push(addr);
             }
         }
+    }
+
+    /// Errors told so far.
+    pub(super) fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
     /// Tells what is wrong.

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use h5live_format::Addr;
-use h5live_format::message::FillTime;
+use h5live_format::message::{self, CharacterSet, FillTime, LinkTarget, Name};
 
 use self::blocks::blocks;
 use self::carried::{Carried, CarriedAttribute, Losses, is_portable, refuse_foreign_widths};
@@ -26,6 +26,8 @@ use crate::structure::AttributeValue;
 
 /// Bytes written before they are published, which lets go of what is kept for them in memory.
 const PUBLISH_BYTES: u64 = 64 << 20;
+/// The group of objects that nothing led to.
+const LOST_AND_FOUND: &str = "lost+found";
 /// What the library puts into an object header at most, in bytes.
 const MOST_COMPACT_BYTES: u64 = 65_000;
 
@@ -42,6 +44,7 @@ const MOST_COMPACT_BYTES: u64 = 65_000;
 pub struct Copy<'a> {
     from: File,
     leave_out: bool,
+    orphans: Vec<u64>,
     on_note: Box<dyn FnMut(&str) + 'a>,
     on_progress: Box<dyn FnMut(Progress<'_>) -> bool + 'a>,
 }
@@ -71,13 +74,25 @@ impl<'a> Copy<'a> {
     /// A copy of `from`, which may be being written: as it is now.
     #[must_use]
     pub fn new(from: &File) -> Self {
-        Self { from: from.clone(), leave_out: false, on_note: Box::new(|_| {}), on_progress: Box::new(|_| true) }
+        Self {
+            from: from.clone(),
+            leave_out: false,
+            orphans: Vec::new(),
+            on_note: Box::new(|_| {}),
+            on_progress: Box::new(|_| true),
+        }
     }
 
     /// Leaves out what cannot be read, and tells of it, rather than give up.
     #[must_use]
     pub fn leave_out_unreadable(mut self) -> Self {
         self.leave_out = true;
+        self
+    }
+
+    /// Copies the objects at these addresses, too, to a group `lost+found` of the new file.
+    pub(crate) fn orphans(mut self, addresses: &[u64]) -> Self {
+        self.orphans = addresses.to_vec();
         self
     }
 
@@ -129,7 +144,7 @@ impl<'a> Copy<'a> {
         if userblock > 0 {
             copier.tell(format!("the user block of {userblock} bytes before the HDF5 data is not copied"));
         }
-        copier.structure()?;
+        copier.structure(&self.orphans)?;
         copier.contents()?;
         let copied =
             Copied { objects: copier.objects.len() as u64, bytes: copier.done, lost: std::mem::take(&mut copier.lost) };
@@ -185,10 +200,33 @@ impl Copier<'_> {
     }
 
     /// Creates all groups, datasets, committed datatypes and links.
-    fn structure(&mut self) -> Result<()> {
+    fn structure(&mut self, orphans: &[u64]) -> Result<()> {
         let (from, to) = (self.from.root(), self.to.root());
         self.enter(Object::Group(from.clone()), Object::Group(to.clone()));
-        let mut groups = vec![(from, to)];
+        self.below(vec![(from.clone(), to.clone())])?;
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        let place =
+            if to.contains(LOST_AND_FOUND)? { to.group(LOST_AND_FOUND)? } else { to.create_group(LOST_AND_FOUND)? };
+        for address in orphans {
+            let name = format!("object at {address:#x}");
+            let (path, mut groups) = (place.join(&name), Vec::new());
+            let link = Link::from(message::Link {
+                name: Name::from(name.as_str()),
+                character_set: CharacterSet::Ascii,
+                creation_order: None,
+                target: LinkTarget::Hard(Addr(*address)),
+            });
+            let made = self.link(&from, &place, link, &mut groups);
+            self.or_lost(&path, "", made)?;
+            self.below(groups)?;
+        }
+        Ok(())
+    }
+
+    /// Creates everything below these groups.
+    fn below(&mut self, mut groups: Vec<(Group, Group)>) -> Result<()> {
         while let Some((from, to)) = groups.pop() {
             let links = from.links();
             let Some(mut links) = self.or_lost(from.path(), "its links", links)? else { continue };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use h5live::File;
+use h5live::check::{Check, Severity};
 use h5live_storage::sim::{CrashImage, Image};
 use h5live_storage::{ReadAt, Storage};
 
@@ -29,6 +30,15 @@ pub fn judge(workload: &dyn Workload, crash: &CrashImage) -> Option<Checked> {
         workload.check_apart(&file, done).map_err(|why| format!("by the object headers alone: {why}"))
     };
     Some(judged())
+}
+
+/// Looks at every structure of what a crash left: there is no damage.
+pub(super) fn check(crash: &CrashImage) -> Checked {
+    let report = Check::new().data(true).storage(Arc::new(crash.image.clone())).map_err(text)?;
+    match report.of(Severity::Error).next() {
+        Some(finding) => Err(format!("check: {finding}")),
+        None => Ok(()),
+    }
 }
 
 /// The image up to the end-of-file that its superblock shows: as libhdf5 sees it.
