@@ -1,45 +1,23 @@
-//! Writers killed at any instant, as real processes: what they leave opens at once in stock h5py, with everything acknowledged in it,
-//! and is appended to again, by h5live and by h5py.
+//! Writers that were killed, as real processes: h5py takes over from them, and what was never published is never seen. (Kills at any
+//! instant are a campaign of `h5live-trial`.)
 
 use std::path::Path;
 use std::time::Duration;
 
 use h5live::{Dataset, File};
-use h5live_storage::sim::Random;
 use h5live_testkit::process::{self, Program};
-use h5live_testkit::{H5py, Libhdf5, scratch, tool};
-use h5live_trial::kinds::{Content, FOLLOW, KINDS, Kind, kind};
+use h5live_testkit::{H5py, Libhdf5, scratch};
+use h5live_trial::campaign::{path_of, sets};
+use h5live_trial::kinds::{FOLLOW, KINDS, Kind};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often the writer of each file is killed.
-const KILLS: usize = 12;
-
-/// Groups of kinds, each written to a file of its own.
-fn files() -> Vec<Vec<Kind>> {
-    let numbers = ["chunk of 1", "chunk of 4", "gzip, parts of chunks", "gzip frames"].map(kind).to_vec();
-    let trees = ["grid", "gzip grid", "text"].map(kind).to_vec();
-    let wide = |kind: Kind| Kind { limit: Some(100_000), ..kind };
-    let limited = [wide(kind("limited")), wide(kind("gzip limited")), kind("fletcher32")].to_vec();
-    // What libhdf5 is to append to has chunks that always become smaller when compressed: where one happens to keep its size,
-    // libhdf5 writes it in place and forgets to note in the index that its filters are now applied.
-    let compressible = Kind { chunk: &[256], step: 30, ..kind("gzip, parts of chunks") };
-    let appendable = vec![kind("chunk of 1"), kind("chunk of 4"), compressible, kind("frames")];
-    vec![numbers, trees, limited, appendable]
-}
-
-/// Rows a grid may come to in all sessions: it grows with their square.
-const MOST_ROWS: u64 = 1200;
-
-fn path_of(at: usize) -> String {
-    format!("group/dataset {at}")
-}
 
 /// A writer in a process of its own, `FILE PATH`: creates the file or resumes it, and appends until it is killed, saying after each
 /// publication how many rows every dataset has.
 fn write(role: &str) {
     let (at, path) = role.split_once(' ').unwrap();
-    let kinds = &files()[at.parse::<usize>().unwrap()];
+    let kinds = &sets()[at.parse::<usize>().unwrap()];
     let is_new = !Path::new(path).exists();
     let file = if is_new { File::create(path) } else { File::append(path) }.unwrap();
     let datasets: Vec<Dataset> = kinds
@@ -51,9 +29,7 @@ fn write(role: &str) {
     process::say(&rows(&datasets));
     loop {
         for (number, (kind, dataset)) in kinds.iter().zip(&datasets).enumerate() {
-            if kind.content != Content::Grid || dataset.shape()[0] < MOST_ROWS {
-                kind.append(dataset, number as u64, kind.step).unwrap();
-            }
+            kind.append(dataset, number as u64, kind.step).unwrap();
         }
         live.publish().unwrap();
         process::say(&rows(&datasets));
@@ -87,71 +63,6 @@ fn read_own(kinds: &[Kind], path: &Path) -> Vec<u64> {
     rows.collect()
 }
 
-#[test]
-fn killed_at_any_instant() {
-    const TEST: &str = "killed_at_any_instant";
-    if let Some(role) = process::role() {
-        return write(&role);
-    }
-    let scratch = scratch();
-    let pythons = Libhdf5::ALL.map(|version| H5py::start(version).unwrap());
-    let mut random = Random::new(std::process::id().into());
-    let (mut kills, mut opens) = (0, 0);
-    for (number, kinds) in files().iter().enumerate() {
-        let path = scratch.path().join(format!("{number}.h5"));
-        let mut seen = vec![0; kinds.len()];
-        for kill in 0..KILLS {
-            let mut writer = Program::this_test(TEST, &format!("{number} {}", path.display())).start().unwrap();
-            let parse = |line: &str| -> Vec<u64> { line.split(' ').map(|rows| rows.parse().unwrap()).collect() };
-            let mut acknowledged = parse(&writer.hear("being live", LIMIT).unwrap());
-            assert!(acknowledged >= seen, "{acknowledged:?} rows after {seen:?} had been there");
-            std::thread::sleep(Duration::from_micros(random.below(60_000) as u64));
-            writer.kill();
-            kills += 1;
-            while let Ok(line) = writer.hear("what it said before it ended", LIMIT) {
-                acknowledged = parse(&line);
-            }
-            let at_least = |found: &[u64], who: &str| {
-                let whole = found.iter().zip(&acknowledged).all(|(found, acknowledged)| found >= acknowledged);
-                assert!(whole, "{who} sees {found:?} of {acknowledged:?}, file {number}, kill {kill}");
-            };
-            // What a reader has seen stays.
-            seen = read_own(kinds, &path);
-            at_least(&seen, "h5live");
-            for python in &pythons {
-                at_least(&read(python, kinds, &path, "r", false), "h5py");
-                at_least(&read(python, kinds, &path, "r", true), "h5py with swmr=True");
-                opens += 2;
-            }
-            // What changes the file, on a copy.
-            let copy = scratch.path().join("copy.h5");
-            for python in &pythons {
-                std::fs::copy(&path, &copy).unwrap();
-                at_least(&read(python, kinds, &copy, "r+", false), "h5py for writing");
-                at_least(&read(python, kinds, &copy, "r", false), "h5py after h5py wrote");
-                opens += 2;
-            }
-            std::fs::copy(&path, &copy).unwrap();
-            tool::h5clear(&copy).unwrap();
-            at_least(&read(&pythons[0], kinds, &copy, "r", false), "h5py after h5clear");
-            at_least(&read_own(kinds, &copy), "h5live after h5clear");
-            opens += 1;
-        }
-        // In the end it is closed like any other file.
-        let file = File::append(&path).unwrap();
-        for (at, kind) in kinds.iter().enumerate() {
-            kind.append(&file.dataset(&path_of(at)).unwrap(), at as u64, kind.step).unwrap();
-        }
-        file.close().unwrap();
-        let rows = read_own(kinds, &path);
-        for python in &pythons {
-            assert_eq!(read(python, kinds, &path, "r", false), rows);
-        }
-        println!("file {number}: {rows:?} rows after {KILLS} kills, {} bytes", std::fs::metadata(&path).unwrap().len());
-    }
-    println!("{kills} kills, {opens} opens by h5py");
-}
-
 /// libhdf5 appends to what a killed h5live writer left, and h5live to what libhdf5 made of it.
 #[test]
 fn h5py_takes_over() {
@@ -162,11 +73,11 @@ fn h5py_takes_over() {
     let scratch = scratch();
     for (number, version) in Libhdf5::ALL.into_iter().enumerate() {
         let path = scratch.path().join(format!("{version:?}.h5"));
-        let kinds = files().pop().unwrap();
+        let kinds = sets().pop().unwrap();
         let python = H5py::start(version).unwrap();
         for round in 0..3 {
             let mut writer =
-                Program::this_test(TEST, &format!("{} {}", files().len() - 1, path.display())).start().unwrap();
+                Program::this_test(TEST, &format!("{} {}", sets().len() - 1, path.display())).start().unwrap();
             writer.hear("being live", LIMIT).unwrap();
             std::thread::sleep(Duration::from_millis(5 + 3 * round));
             writer.kill();

@@ -23,6 +23,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 ///
 /// Calls are made one at a time; threads that share it wait for each other.
 pub struct H5py {
+    id: u32,
     child: Mutex<Child>,
     limit: Duration,
 }
@@ -64,7 +65,14 @@ impl H5py {
     /// [`Error::NotInstalled`]; and as every call: [`Error::Python`], [`Error::Timeout`], [`Error::Ended`], [`Error::Answer`].
     pub fn start(version: Libhdf5) -> Result<Self> {
         let program = Program::new(version.python()?).arg("-u").arg(script("h5side.py"));
-        Ok(Self { child: Mutex::new(program.start()?), limit: LIMIT })
+        let child = program.start()?;
+        Ok(Self { id: child.id(), child: Mutex::new(child), limit: LIMIT })
+    }
+
+    /// The id of the process: for signals while a call is made by another thread.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     /// The same process, with another time limit for each call.

@@ -311,13 +311,14 @@ mod tests {
             disk.inject(fault(Operation::Write, 1, kind));
             disk.inject(fault(Operation::Read, 0, kind));
             disk.inject(fault(Operation::Sync, 0, kind));
-            disk.write_all_at(&[1; 100], 0).unwrap();
-            assert_eq!(disk.write_all_at(&[2; 100], 0).err().map(|error| error.kind()), on_write, "{kind:?}");
+            const SIZE: usize = 20 * PAGE;
+            disk.write_all_at(&[1; SIZE], 0).unwrap();
+            assert_eq!(disk.write_all_at(&[2; SIZE], 0).err().map(|error| error.kind()), on_write, "{kind:?}");
             let mut buf = [0; 100];
             assert_eq!(disk.read_exact_at(&mut buf, 0).err().map(|error| error.kind()), on_read, "{kind:?}");
             let twos = disk.image().to_vec().iter().filter(|byte| **byte == 2).count();
             assert_eq!(twos > 0, kind == FaultKind::Short, "{kind:?}");
-            assert!(twos < 100);
+            assert!(twos < SIZE && twos.is_multiple_of(PAGE));
             assert_eq!(disk.barrier(Barrier::Durable).err().map(|error| error.kind()), on_sync, "{kind:?}");
             assert_eq!(disk.pending_faults(), []);
             disk.barrier(Barrier::Durable).unwrap();
