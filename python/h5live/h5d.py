@@ -113,9 +113,9 @@ class DatasetID(ObjectID):
         dims = self._core.shape
         for (kind, parts), file, name, (source_kind, source_parts), source_dims in self._core.virtual_mappings():
             target = h5s.create_simple(dims, self._core.maxshape)
-            target._select_region(kind, parts)
+            target._select_region(kind, _unlimited(parts))
             source = h5s.create_simple(source_dims)
-            source._select_region(source_kind, source_parts)
+            source._select_region(source_kind, _unlimited(source_parts))
             yield target, "." if file is None else file, name, source
 
     def get_access_plist(self):
@@ -221,6 +221,11 @@ class DatasetID(ObjectID):
         # Bits of filters that there are not mean nothing.
         mask = int(filter_mask) & ((1 << len(self._core.filters)) - 1)
         self._core.write_chunk([int(at) for at in offsets], mask, data)
+
+
+def _unlimited(parts):
+    """Patterns with libhdf5's number where they have no limit."""
+    return [tuple(h5s.UNLIMITED if number is None else number for number in part) for part in parts]
 
 
 def _in_memory(array, space, elements):

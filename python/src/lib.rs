@@ -39,7 +39,7 @@ mod _h5live {
     fn filter_config(id: u16) -> Option<u8> {
         const ENCODE: u8 = 1;
         const DECODE: u8 = 2;
-        let registry = h5live::Registry::default();
+        let registry = h5live::filter::Registry::default();
         registry.find(h5live::FilterId(id)).map(|_| ENCODE | DECODE)
     }
 

@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod corpus;
+mod python;
 mod setup;
 
 use std::env;
@@ -36,6 +37,7 @@ const TASKS: &[Task] = &[
         check::campaign,
         "real processes: kills, opens, together, ends, readers, structure; --count N",
     ),
+    ("python", "[FILTER..]", python::test, "build the Python wheel, and run its tests and h5py's own on it"),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
 ];
 

@@ -24,6 +24,13 @@ pub(crate) const ENVIRONMENTS: [Environment; 2] = [
     Environment { name: "h5py-3.13", variable: "H5LIVE_PYTHON_1_14", requirements: &["h5py==3.13.0", "numpy"] },
 ];
 
+/// Where the Python package is built and tested.
+pub(crate) const PACKAGE: Environment = Environment {
+    name: "h5live",
+    variable: "",
+    requirements: &["h5py==3.16.0", "hdf5plugin==7.1.0", "maturin>=1.9,<2", "numpy", "pytest", "pytest-mpi"],
+};
+
 /// Commands that tests call, and the Debian packages they come from.
 const TOOLS: [(&str, &str); 5] = [
     ("h5dump", "hdf5-tools"),
@@ -39,6 +46,11 @@ pub(crate) fn install() -> Result<(), Failure> {
         environment.make()?;
     }
     install_tools()
+}
+
+/// Installs what the Python package needs to be built and tested.
+pub(crate) fn install_for_package() -> Result<(), Failure> {
+    PACKAGE.make()
 }
 
 /// The task: as [`install`], and the versions found are printed.

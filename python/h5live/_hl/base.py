@@ -241,8 +241,15 @@ class HLObject(CommonStateObject):
     def __bool__(self):
         return bool(self.id)
 
-    def __getnewargs__(self):
-        raise TypeError("h5py objects cannot be pickled")
+    def __reduce__(self):
+        """By file and path: what is unpickled in another process is opened there."""
+        if self.name is None:
+            raise TypeError("an object that nothing leads to cannot be pickled")
+        return _reopen, (self.file, self.name)
+
+
+def _reopen(file, name):
+    return file[name]
 
 
 class KeysViewHDF5(KeysView):

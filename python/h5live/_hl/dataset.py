@@ -897,9 +897,6 @@ class Dataset(HLObject):
         """Shows what was published since the last look."""
         self.id.refresh()
 
-    def __reduce__(self):
-        return _reopen, (self.file, self.name)
-
     def __repr__(self):
         if not self:
             return "<Closed HDF5 dataset>"
@@ -910,10 +907,6 @@ class Dataset(HLObject):
             last = name.rstrip("/").rsplit("/", 1)[-1]
             namestr = f'"{last if last else "/"}"'
         return f'<HDF5 dataset {namestr}: shape {self.shape}, type "{self.dtype.str}">'
-
-
-def _reopen(file, name):
-    return file[name]
 
 
 def _null(dtype):

@@ -231,6 +231,8 @@ class File(Group):
         fcpl = make_fcpl(track_order, track_times, fs_strategy, fs_persist, fs_threshold, fs_page_size)
         opener = _opener(name, fapl, fileobj, swmr, track_order, userblock_size or 0, locking)
         core = _open(opener, mode, userblock_size)
+        # Whoever opened the object decides how long it lives.
+        fapl._values["fileobj"] = None
         core.ask({"fapl": fapl, "fcpl": fcpl, "strict": strict, "swmr": bool(swmr and mode == "r")})
         Group.__init__(self, h5f.FileID(core))
 

@@ -137,8 +137,9 @@ def fill_dcpl(
     if external and (chunks or shuffle or fletcher32 or compression or scaleoffset is not None):
         raise ValueError("external storage cannot be chunked or filtered")
 
+    is_virtual = plist.get_layout() == h5d.VIRTUAL
     needs_chunks = any((compression not in (None, False), shuffle, fletcher32, scaleoffset is not None))
-    if (chunks is True) or (chunks is None and (needs_chunks or (maxshape not in (None, ()) and not external))):
+    if (chunks is True) or (chunks is None and (needs_chunks or (maxshape not in (None, ()) and not external and not is_virtual))):
         chunks = guess_chunk(shape, maxshape, dtype.itemsize)
     if chunks is False and (needs_chunks or maxshape not in (None, ())):
         raise ValueError("Chunked format required for given storage options")
