@@ -10,6 +10,7 @@ mod live;
 mod memory;
 mod open;
 mod read;
+mod structure;
 mod write;
 
 use std::process::ExitCode;
@@ -28,6 +29,10 @@ const BENCHMARKS: &[Benchmark] = &[
     ("read-contiguous", read::contiguous),
     ("read-chunked", read::chunked),
     ("read-gzip", read::gzip),
+    ("read-strided", read::strided),
+    ("walk", structure::walk),
+    ("many-chunks", structure::many_chunks),
+    ("small-reads", structure::small_reads_contiguous),
     ("open-and-list", open::open_and_list),
     ("memory", memory::memory),
 ];

@@ -75,6 +75,38 @@ fn read_all(contest: &Contest, path: &Path, count: usize) -> Outcome {
     )
 }
 
+/// Every third column and every second row of 500 MB of f32 in rows, unfiltered: contiguous, and in chunks of 1 MiB.
+pub(crate) fn strided(contest: &Contest) -> Outcome {
+    for (name, chunks) in
+        [("contiguous", "None"), ("chunked", "(256, 1024)"), ("gzip", "(256, 1024), compression='gzip'")]
+    {
+        println!("  {name}");
+        let path = contest.path(&format!("strided-{name}.h5"));
+        let code = format!(
+            "f = h5py.File(path, 'w')\n\
+             d = f.create_dataset('data', (12000, 10240), 'f4', chunks={chunks})\n\
+             d[...] = np.arange(12000 * 10240, dtype='i4').reshape(d.shape) % 4096; f.close(); seconds = 0"
+        );
+        h5py::run(&path, &code)?;
+        let slabs = vec![h5live::Slab::step(0..12_000, 2), h5live::Slab::step(0..10_240, 3)];
+        let count = slabs.iter().map(h5live::Slab::len).product::<u64>();
+        let mut out = vec![1.0f32; count as usize];
+        let ours = || {
+            h5live::File::open(&path)?.dataset("data")?.read_into(slabs.clone(), &mut out)?;
+            Ok(())
+        };
+        let theirs = "d = h5py.File(path, 'r')['data']\n\
+             out = np.ones((6000, 3414), 'f4')\n\
+             begun = time.perf_counter()\n\
+             d.read_direct(out, np.s_[::2, ::3])\n\
+             seconds = time.perf_counter() - begun";
+        let contestants =
+            vec![Contestant::new("h5live", ours), Contestant::measured("h5py", || h5py::run(&path, theirs))];
+        contest.hold(2, &Work::Bytes(count * 4), contestants)?;
+    }
+    Ok(())
+}
+
 /// 200 MB of u16 frames through shuffle and deflate at level 4.
 pub(crate) fn gzip(contest: &Contest) -> Outcome {
     const FRAMES: u64 = 190;

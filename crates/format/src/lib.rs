@@ -26,6 +26,7 @@ pub mod fractal_heap;
 pub mod free_space;
 pub mod global_heap;
 pub mod local_heap;
+pub mod reference;
 pub mod shared_message_table;
 pub mod symbol_table_node;
 pub mod virtual_dataset;

@@ -26,6 +26,14 @@ pub trait HeapRead {
     fn region(&self, reference: &[u8]) -> Result<Reference> {
         Ok(Reference::Opaque(reference.to_vec()))
     }
+
+    /// What a reference of HDF5 1.12's kinds with these bytes refers to.
+    ///
+    /// # Errors
+    /// The reference or what it leads to is damaged.
+    fn reference(&self, reference: &[u8]) -> Result<Reference> {
+        Ok(Reference::Opaque(reference.to_vec()))
+    }
 }
 
 /// Takes the data that elements of variable length refer to.

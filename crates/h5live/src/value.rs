@@ -8,7 +8,7 @@ use h5live_format::global_heap::{GlobalHeapId, VariableLength};
 use h5live_format::message::Datatype;
 use h5live_format::message::datatype::ReferenceKind;
 use h5live_format::selection::Selection as RegionSelection;
-use h5live_format::{Addr, Cursor};
+use h5live_format::{Addr, Cursor, reference};
 
 use crate::convert::{Numeric, Wide};
 use crate::element::{HeapRead, Parts, elements, trimmed};
@@ -75,7 +75,21 @@ pub enum Reference {
         /// Which elements.
         selection: RegionSelection,
     },
-    /// A reference of HDF5 1.12's kinds, as it is in the file.
+    /// An attribute.
+    Attribute {
+        /// The address of the object that has it.
+        object: u64,
+        /// Its name.
+        name: String,
+    },
+    /// Something in another file.
+    External {
+        /// The file's name, as it was when the reference was made.
+        file: String,
+        /// What it is, by addresses in that file.
+        to: Box<Reference>,
+    },
+    /// A reference that nobody followed, as it is in the file.
     Opaque(Vec<u8>),
 }
 
@@ -198,9 +212,7 @@ fn decode(raw: &[u8], stored: &Datatype, heap: &dyn HeapRead, depth: u32) -> Res
                 false => Reference::Object(raw.iter().rev().take(8).fold(0, |addr, byte| addr << 8 | u64::from(*byte))),
             },
             ReferenceKind::Region => heap.region(raw)?,
-            ReferenceKind::StdObject | ReferenceKind::StdRegion | ReferenceKind::StdAttribute => {
-                Reference::Opaque(raw.to_owned())
-            }
+            ReferenceKind::StdObject | ReferenceKind::StdRegion | ReferenceKind::StdAttribute => heap.reference(raw)?,
         }),
         Datatype::Opaque(_) | Datatype::Time(_) => bytes(),
     })
@@ -251,6 +263,8 @@ impl fmt::Display for Reference {
             Self::Null => f.write_str("null reference"),
             Self::Object(addr) => write!(f, "object {addr:#x}"),
             Self::Region { dataset, .. } => write!(f, "region of {dataset:#x}"),
+            Self::Attribute { object, name } => write!(f, "attribute {name:?} of {object:#x}"),
+            Self::External { file, to } => write!(f, "{to} in {file:?}"),
             Self::Opaque(_) => f.write_str("reference"),
         }
     }
@@ -290,6 +304,30 @@ impl HeapRead for FileHeap<'_> {
             let Some(Addr(dataset)) = cursor.addr("dataset address", widths)? else { return Ok(Reference::Null) };
             Ok(Reference::Region { dataset, selection: RegionSelection::read(&mut cursor)? })
         })?
+    }
+
+    fn reference(&self, reference: &[u8]) -> Result<Reference> {
+        let source = &self.0.source;
+        let (kind, is_external, id) = match reference::Element::decode(reference, source.widths())? {
+            reference::Element::Null => return Ok(Reference::Null),
+            reference::Element::Object(Addr(object)) => return Ok(Reference::Object(object)),
+            reference::Element::Heap { kind, is_external, id } => (kind, is_external, id),
+        };
+        let at = id.collection.0;
+        let decode = |data: &[u8]| reference::Reference::decode(data, at, kind, is_external);
+        let found = self.0.heap.object(source, id, decode)??;
+        let Addr(object) = found.object;
+        let to = match found.target {
+            reference::Target::Object => Reference::Object(object),
+            reference::Target::Region(selection) => Reference::Region { dataset: object, selection },
+            reference::Target::Attribute(name) => {
+                Reference::Attribute { object, name: name.to_string_lossy().into_owned() }
+            }
+        };
+        Ok(match found.file {
+            Some(file) => Reference::External { file: file.to_string_lossy().into_owned(), to: Box::new(to) },
+            None => to,
+        })
     }
 }
 

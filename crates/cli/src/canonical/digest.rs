@@ -133,9 +133,23 @@ impl Digester<'_> {
                 self.file.object_at(addr).map(|object| quote(&self.path("r:", &object)))
             }
             ReferenceKind::Region => self.heap.region(raw).and_then(|reference| self.region(&reference)),
-            _ => return format!("\"o{}\"", hex(raw)),
+            _ => self.heap.reference(raw).and_then(|reference| self.target(&reference)),
         };
         target.unwrap_or_else(|_| "\"r:invalid\"".to_owned())
+    }
+
+    /// What a reference of HDF5 1.12's kinds leads to, told as one of the older kinds is.
+    fn target(&self, reference: &Reference) -> h5live::Result<String> {
+        Ok(match reference {
+            Reference::Null => "\"r:null\"".to_owned(),
+            Reference::Object(object) => quote(&self.path("r:", &self.file.object_at(*object)?)),
+            Reference::Attribute { object, name } => {
+                let path = self.path("A:", &self.file.object_at(*object)?);
+                quote(&[path.as_slice(), b"@", name.as_bytes()].concat())
+            }
+            Reference::External { file, to } => list([quote(file.as_bytes()), quote(to.to_string().as_bytes())]),
+            other => self.region(other)?,
+        })
     }
 
     fn path(&self, prefix: &str, object: &Object) -> Vec<u8> {

@@ -161,6 +161,13 @@ fn encode_reference(reference: &Reference, stored: ReferenceType) -> Option<Vec<
             element.resize(size, 0);
             high.iter().all(|byte| *byte == 0).then_some(element)
         }
+        // As HDF5 1.12 has it: type and flags, the size of an address and the address.
+        Reference::Object(addr) if stored.kind == ReferenceKind::StdObject && size >= 11 => {
+            let mut element = vec![2, 0, 8];
+            element.extend_from_slice(&addr.to_le_bytes());
+            element.resize(size, 0);
+            Some(element)
+        }
         Reference::Opaque(bytes) if bytes.len() == size && stored.kind != ReferenceKind::Object => Some(bytes.clone()),
         _ => None,
     }
