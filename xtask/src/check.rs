@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::Failure;
 use crate::command::{cargo, run, succeeds};
 use crate::corpus;
+use crate::fuzz::fuzz;
 use crate::setup::{ENVIRONMENTS, install};
 
 /// All tests, or those whose names contain one of the filters.
@@ -31,7 +32,8 @@ pub(crate) fn ci(_: &[String]) -> Result<(), Failure> {
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     test(&[])?;
-    corpus::judge_all()
+    corpus::judge_all()?;
+    fuzz(&[])
 }
 
 /// Benchmarks, all or those named.

@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod corpus;
+mod fuzz;
 mod python;
 mod setup;
 
@@ -18,7 +19,12 @@ type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>, &
 const TASKS: &[Task] = &[
     ("setup", "", setup::run, "install what the tests need: two versions of h5py, HDF5's tools, strace"),
     ("test", "[FILTER..]", check::test, "setup, then run all tests, or those whose names contain a FILTER"),
-    ("ci", "", check::ci, "everything that must pass: formatting, clippy, documentation, tests, and reading a corpus"),
+    (
+        "ci",
+        "",
+        check::ci,
+        "everything that must pass: formatting, clippy, documentation, tests, reading a corpus, a minute of fuzzing",
+    ),
     (
         "corpus",
         "DIR [OPTION..]",
@@ -38,6 +44,12 @@ const TASKS: &[Task] = &[
         "real processes: kills, opens, together, ends, readers, structure; --count N",
     ),
     ("python", "[FILTER..]", python::test, "build the Python wheel, and run its tests and h5py's own on it"),
+    (
+        "fuzz",
+        "[OPTION..] [TARGET..]",
+        fuzz::fuzz,
+        "look for inputs that make reading panic, hang or take too much memory: --executions N each, --minutes M in all",
+    ),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
 ];
 

@@ -145,11 +145,12 @@ impl<'a> Cursor<'a> {
         Err(self.error(Why::Signature { expected, found: found.to_vec() }))
     }
 
-    /// Reads a stored checksum and requires it to be that of all bytes before it.
+    /// Reads a stored checksum and requires it to be that of all bytes before it. While fuzzing any will do: hardly a changed
+    /// structure would be looked at otherwise.
     pub fn checksum(&mut self) -> Result<()> {
         let computed = lookup3(self.bytes.get(..self.position).unwrap_or_default());
         let stored = self.u32("checksum")?;
-        if stored == computed {
+        if stored == computed || cfg!(fuzzing) {
             return Ok(());
         }
         Err(self.error(Why::Checksum { stored, computed }))

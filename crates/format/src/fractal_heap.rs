@@ -445,7 +445,7 @@ impl<'a> DirectBlock<'a> {
             let place = cursor.position();
             let stored = cursor.u32("checksum")?;
             let computed = checksum_without_itself(bytes, place);
-            if stored != computed {
+            if stored != computed && !cfg!(fuzzing) {
                 return Err(cursor.error(Why::Checksum { stored, computed }));
             }
         }

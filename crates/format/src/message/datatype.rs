@@ -292,6 +292,8 @@ const WHAT: &str = "datatype message";
 /// Nothing sensible nests deeper, and a damaged file must not exhaust the stack.
 const MAX_DEPTH: u32 = 32;
 const MAX_RANK: u8 = 32;
+/// The longest tag of an opaque type: a multiple of eight that fits into a byte.
+const MAX_TAG_SIZE: u8 = 248;
 /// Length, address and index of a sequence in a global heap, with addresses of 8 bytes.
 const VAR_LEN_SIZE: u32 = 16;
 
@@ -699,7 +701,7 @@ impl Opaque {
     /// Bytes of the tag with its padding: a multiple of eight.
     fn padded_tag_size(&self) -> usize {
         let size = self.tag.as_bytes().len().next_multiple_of(8);
-        assert!(size <= 248, "opaque tag of more than 248 bytes");
+        assert!(size <= MAX_TAG_SIZE.into(), "opaque tag of more than 248 bytes");
         size
     }
 }
@@ -808,6 +810,9 @@ fn read(cursor: &mut Cursor<'_>, depth: u32) -> Result<Datatype> {
         }
         5 => {
             let [length, ..] = head.bits;
+            if length > MAX_TAG_SIZE {
+                return Err(cursor.bad_value("tag length", length.into(), "is above 248"));
+            }
             let tag = cursor.take("ASCII tag", length.into())?;
             let tag = tag.split(|byte| *byte == 0).next().unwrap_or_default();
             Ok(Datatype::Opaque(Opaque { size, tag: Name::new(tag) }))
@@ -1294,6 +1299,18 @@ mod tests {
         ];
         for (what, bytes) in refused {
             assert!(decode(&hex(bytes)).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_could_not_be_written_is_refused() {
+        for (length, is_right) in [(0, true), (248, true), (249, false), (255, false)] {
+            let bytes = [&[0x15, length, 0, 0, 3, 0, 0, 0][..], &[b'x'; 256]].concat();
+            let decoded = Datatype::decode(&bytes, 0);
+            assert_eq!(
+                decoded.as_ref().map(|datatype| datatype.encode().len()).ok(),
+                is_right.then_some(8 + usize::from(length))
+            );
         }
     }
 
