@@ -27,7 +27,7 @@ const TASKS: &[Task] = &[
         "campaign",
         "NAME [OPTION VALUE..]",
         check::campaign,
-        "real processes: kills, opens, together, ends, readers, structure; --count N",
+        "real processes: kills, opens, together, ends, readers, structure, wide; --count N",
     ),
     ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
 ];
