@@ -41,7 +41,7 @@ const TASKS: &[Task] = &[
         "campaign",
         "NAME [OPTION VALUE..]",
         check::campaign,
-        "real processes: kills, opens, together, ends, readers, structure; --count N",
+        "real processes: kills, opens, together, ends, readers, structure, wide; --count N",
     ),
     ("python", "[FILTER..]", python::test, "build the Python wheel, and run its tests and h5py's own on it"),
     (

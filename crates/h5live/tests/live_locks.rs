@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use h5live::{ErrorKind, File, WriterState};
 use h5live_testkit::process::{self, Child, Program};
-use h5live_testkit::{Error, H5py, Libhdf5, Mode, Select, scratch};
+use h5live_testkit::{Error, H5py, Libhdf5, Mode, NewDataset, Select, scratch};
 use h5live_trial::kinds::KINDS;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -109,6 +109,99 @@ fn h5py_cannot_write_to_a_live_file() {
         file.close().unwrap();
         File::append(&path).unwrap().close().unwrap();
         assert_eq!(File::open(&path).unwrap().dataset("data").unwrap().shape(), [25]);
+    }
+}
+
+/// A libhdf5 writer in SWMR mode holds no lock once it has started: its flags keep us out, of emptying the file, too.
+#[test]
+fn a_libhdf5_writer_keeps_us_out_in_every_mode() {
+    let scratch = scratch();
+    for version in Libhdf5::ALL {
+        let path = scratch.path().join(format!("{version:?}.h5"));
+        let python = H5py::start(version).unwrap();
+        let file = python.open(&path, Mode::Create).unwrap();
+        file.create_dataset("data", &NewDataset { maxshape: Some(&[None]), ..NewDataset::new("f8", &[0]) }).unwrap();
+        file.flush().unwrap();
+        refused(&path, &["another program"]);
+        file.start_swmr().unwrap();
+        refused(&path, &["libhdf5"]);
+        assert_eq!(file.append("data", 0, 5, 1).unwrap(), 5);
+        file.close().unwrap();
+        File::append(&path).unwrap().close().unwrap();
+        File::create(&path).unwrap().close().unwrap();
+    }
+}
+
+/// Threads of one process are kept apart like processes.
+#[test]
+fn threads_of_one_process_have_one_writer() {
+    let scratch = scratch();
+    let path = scratch.path().join("run.h5");
+    File::create(&path).unwrap().close().unwrap();
+    for live in [false, true] {
+        let first = File::append(&path).unwrap();
+        let _live = live.then(|| first.go_live().unwrap());
+        let refusals: usize = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..8)
+                .map(|at| {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let error = if at % 2 == 0 { File::append(path) } else { File::create(path) }.err();
+                        usize::from(error.is_some_and(|it| matches!(it.kind(), ErrorKind::Locked { .. })))
+                    })
+                })
+                .collect();
+            tries.into_iter().map(|it| it.join().unwrap()).sum()
+        });
+        assert_eq!(refusals, 8);
+        drop(_live);
+        first.close().unwrap();
+    }
+}
+
+/// Strict mode sets libhdf5's flags as libhdf5 does, and clears them as it does; those of a strict writer that was killed bar nobody of us.
+#[test]
+fn strict_flags_are_set_and_cleared() {
+    const TEST: &str = "strict_flags_are_set_and_cleared";
+    /// Where a version 3 superblock has its flags, and those of a SWMR writer.
+    const FLAGS: usize = 11;
+    const SWMR: u8 = 0x05;
+    if let Some(path) = process::role() {
+        let file = File::create(&path).unwrap();
+        let dataset = KINDS[0].create(&file, "data").unwrap();
+        let live = file.go_live_strict().unwrap();
+        KINDS[0].append(&dataset, 0, 10).unwrap();
+        live.publish().unwrap();
+        process::say("live");
+        if process::hear().as_deref() == Some("close") {
+            drop(dataset);
+            live.close().unwrap();
+        }
+        return;
+    }
+    let scratch = scratch();
+    let path = scratch.path().join("run.h5");
+    let flags = || std::fs::read(&path).unwrap()[FLAGS];
+    for killed in [false, true] {
+        let mut writer = start_holder(TEST, &path);
+        assert_eq!(flags(), SWMR);
+        if killed {
+            writer.kill();
+            assert_eq!(flags(), SWMR);
+            let python = H5py::start(Libhdf5::V2_0).unwrap();
+            assert!(python.open(&path, Mode::Read).is_err());
+            assert_eq!(python.open(&path, Mode::Swmr).unwrap().shape("data").unwrap(), Some(vec![10]));
+            let file = File::append(&path).unwrap();
+            KINDS[0].append(&file.dataset("data").unwrap(), 0, 5).unwrap();
+            file.close().unwrap();
+            let file = python.open(&path, Mode::Read).unwrap();
+            assert_eq!(file.shape("data").unwrap(), Some(vec![15]));
+            assert_eq!(file.verify("data", 0).unwrap(), None);
+        } else {
+            writer.say("close").unwrap();
+            writer.finish(LIMIT).unwrap();
+        }
+        assert_eq!(flags(), 0);
     }
 }
 

@@ -68,6 +68,13 @@ impl File {
     ///
     /// The lock is taken first and the file emptied after, so a file that someone reads or writes is refused untouched.
     pub fn create(path: impl AsRef<Path>, locking: Locking) -> Result<(Self, Lock), LockError> {
+        let (file, lock) = Self::claim(path, locking)?;
+        file.set_len(0).map_err(|source| LockError::Io { path: file.path().to_owned(), source })?;
+        Ok((file, lock))
+    }
+
+    /// As [`File::create`], but a file that is there stays as it is.
+    pub fn claim(path: impl AsRef<Path>, locking: Locking) -> Result<(Self, Lock), LockError> {
         let path = path.as_ref();
         let failed = |source| LockError::Io { path: path.to_owned(), source };
         // Between opening and locking, another process may put a different file in the path's place. Then this lock guards a file
@@ -77,7 +84,6 @@ impl File {
             let file = Self::open_with(path, &options).map_err(failed)?;
             let lock = file.lock(LockMode::Exclusive, locking)?;
             if file.path_state(0).map_err(failed)? == PathState::Same {
-                file.set_len(0).map_err(failed)?;
                 return Ok((file, lock));
             }
         }

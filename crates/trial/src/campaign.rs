@@ -7,6 +7,7 @@ mod readers;
 mod report;
 mod structure;
 mod together;
+mod wide;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,7 +39,12 @@ pub fn run(name: &str, count: Option<u64>, seed: u64) -> Result<Report, String> 
         "ends" => ends::run(count.unwrap_or(1000), seed),
         "readers" => readers::run(count.unwrap_or(40_000)),
         "structure" => structure::run(count.unwrap_or(1000)),
-        _ => return Err(format!("there is no campaign {name:?}: kills, opens, together, ends, readers, structure")),
+        "wide" => wide::run(count.unwrap_or(2000)),
+        _ => {
+            return Err(format!(
+                "there is no campaign {name:?}: kills, opens, together, ends, readers, structure, wide"
+            ));
+        }
     };
     done.map_err(|why| format!("{name}: {why}"))
 }

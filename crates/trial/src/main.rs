@@ -10,7 +10,7 @@ const USAGE: &str = "\
 h5live-trial crash [--states N] [--seed S] [--workload NAME] [--shown-every N]
     judges crashes on a simulated disk until there were N; one of so many is shown to h5py too
 h5live-trial campaign NAME [--count N] [--seed S]
-    real processes: kills, opens, together, ends, readers, structure
+    real processes: kills, opens, together, ends, readers, structure, wide
 ";
 
 fn main() -> ExitCode {

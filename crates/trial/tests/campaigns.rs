@@ -41,3 +41,8 @@ fn readers_disturb_no_writer() {
 fn structure_comes_while_everyone_walks() {
     assert_eq!(clean("structure", 60).figure("objects seen at the next refresh"), 60);
 }
+
+#[test]
+fn a_thousand_datasets_are_published_together() {
+    assert_eq!(clean("wide", 20).figure("publications"), 160);
+}

@@ -48,8 +48,10 @@ impl Session {
     /// Creates a file at `path`, or empties the one that is there, unless someone has it open.
     pub(crate) fn create(path: &Path, root: GroupSettings, userblock: u64) -> Result<Self> {
         check_userblock(userblock)?;
-        let (file, lock) = File::create(path, Locking::from_env()).map_err(|error| locked(error, path))?;
+        let (file, lock) = File::claim(path, Locking::from_env()).map_err(|error| locked(error, path))?;
         let lease = acquire(&file)?;
+        refuse_swmr(&file)?;
+        file.set_len(0).map_err(|source| Error::io("empty the file", source))?;
         let mut session = Self::create_on(Arc::new(file.clone()), root, userblock)?;
         session.warning = no_exclusion(lock, lease.is_none());
         (session.file, session.lease) = (Some(file), lease);
@@ -110,19 +112,21 @@ impl Session {
             found.check_size()?;
         }
         let (mut superblock, base) = (found.superblock, found.base);
-        if superblock.flags != ConsistencyFlags::NONE {
+        let source = Source::new(reader.clone(), base, superblock.widths, Patience::LIVE);
+        let abandoned = Follower::new(reader, file, source).look()?;
+        // The flags of a strict session of ours are known to mean nothing any more: this session has its lease.
+        if superblock.flags != ConsistencyFlags::NONE && abandoned.as_ref().is_none_or(|trailer| !trailer.strict) {
             return Err(Error::new(ErrorKind::Locked {
                 holder: "by a libhdf5 program, or was left so by one that died; if none is running, \
                          save it with `h5live recover`"
                     .to_owned(),
             }));
         }
-        let source = Source::new(reader.clone(), base, superblock.widths, Patience::LIVE);
-        let abandoned = Follower::new(reader, file, source).look()?;
+        let shown = superblock.clone();
+        superblock.flags = ConsistencyFlags::NONE;
         let size = storage.size().map_err(|source| Error::io("find the file's size", source))?;
         let root = superblock.root.header();
         if let Some(trailer) = abandoned {
-            let shown = superblock.clone();
             superblock.end_of_file = base + trailer.bound;
             let mut writer = Writer::new(storage, shown);
             writer.take_over(superblock)?;
@@ -330,6 +334,22 @@ impl Session {
         }
         Ok(objects)
     }
+}
+
+/// Refuses to empty a file that a libhdf5 program may be writing in SWMR mode: such a program holds no lock, only flags.
+fn refuse_swmr(file: &File) -> Result<()> {
+    let reader: Arc<dyn ReadAt> = Arc::new(file.clone());
+    // What is no HDF5 file has no such writer.
+    let Ok(found) = find_superblock(&reader) else { return Ok(()) };
+    let source = Source::new(reader.clone(), found.base, found.superblock.widths, Patience::NONE);
+    let is_swmr = found.superblock.flags.contains(ConsistencyFlags::WRITE | ConsistencyFlags::SWMR_WRITE);
+    if !is_swmr || matches!(Follower::new(reader, None, source).look(), Ok(Some(_))) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Locked {
+        holder: "by a libhdf5 program in SWMR mode, or was left so by one that died; if none is running, remove the file first"
+            .to_owned(),
+    }))
 }
 
 fn acquire(file: &File) -> Result<Option<Lease>> {

@@ -25,7 +25,7 @@ const HELD: usize = 4 << 20;
 /// Bytes of neighbouring fresh blocks written in one call at most.
 const JOIN: usize = 1 << 20;
 /// Published blocks remembered at most.
-const KNOWN: usize = 512;
+const KNOWN: usize = 8192;
 
 /// The writes of the publication under way, over the storage they will go to.
 pub(crate) struct Stage {
