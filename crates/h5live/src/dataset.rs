@@ -106,6 +106,9 @@ pub enum Layout {
     Virtual,
 }
 
+/// Room for an element of this many bytes is made whatever the file's size.
+const SMALL_ELEMENT: usize = 1 << 20;
+
 /// A filter of a dataset's chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterInfo {
@@ -283,14 +286,27 @@ impl Dataset {
     /// What elements read as that nobody wrote; `None` where that is undefined.
     ///
     /// # Errors
-    /// It is of variable length, and damaged.
+    /// It is of variable length, and damaged; or it is not stored, and elements are larger than the file.
     pub fn fill_value(&self) -> Result<Option<Value>> {
         let meta = &self.shared.meta;
         if meta.fill.as_ref().is_none_or(|fill| fill.value == Fill::Undefined) {
             return Ok(None);
         }
-        let zeros = vec![0; meta.element_size];
-        let bytes = meta.fill_bytes().unwrap_or(&zeros);
+        let mut zeros = Vec::new();
+        let bytes = match meta.fill_bytes() {
+            Some(bytes) => bytes,
+            None => {
+                // A few bytes of a file can say that elements are of gigabytes.
+                let size = meta.element_size;
+                if size > SMALL_ELEMENT && size as u64 > self.file.inner.source.size()? {
+                    return Err(
+                        self.locate(Error::unsupported(format!("elements of {size} bytes, more than the file has")))
+                    );
+                }
+                zeros.resize(size, 0);
+                &zeros[..]
+            }
+        };
         Value::decode(bytes, &meta.datatype, &FileHeap(&self.file.inner)).map(Some).map_err(|error| self.locate(error))
     }
 

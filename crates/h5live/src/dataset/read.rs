@@ -20,7 +20,7 @@ use crate::chunk::index::Index;
 use crate::chunk::runs::{Run, runs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Inner;
-use crate::selection::{Selection, Slab};
+use crate::selection::{Selection, Slab, elements};
 use crate::source::Source;
 
 /// Runs of at least so many bytes are read one by one, straight into place.
@@ -40,6 +40,11 @@ const ROWS: usize = 1024;
 pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection, out: &mut [u8]) -> Result<()> {
     let source = &file.source;
     let mut gather = Gather::new(meta.element_size);
+    let bytes = elements(&view.dims).and_then(|count| count.checked_mul(meta.element_size as u64));
+    if bytes.is_none() && !matches!(view.storage, Storage::Chunked { .. } | Storage::Virtual(_)) {
+        // What lies in one piece has an end that can be said.
+        return Err(Error::unsupported("a dataset of more than 2^64 bytes in one piece"));
+    }
     match &view.storage {
         Storage::Compact(data) => gather.all(selection, &view.dims, out, &|at, buf| {
             let found = usize::try_from(at).ok().and_then(|at| data.get(at..)?.get(..buf.len()));

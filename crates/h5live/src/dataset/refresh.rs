@@ -98,7 +98,9 @@ impl Shared {
     /// the object header.
     fn next(&self, file: &Inner, trailer: Option<&Trailer>) -> Result<View> {
         let before = self.view();
-        let entry = trailer.and_then(|trailer| trailer.extents.get(&self.addr.0));
+        // A rank never changes: an extent of another is damage, and the object header tells better.
+        let is_ours = |dims: &[u64]| dims.len() == before.dims.len();
+        let entry = trailer.and_then(|trailer| trailer.extents.get(&self.addr.0)).filter(|entry| is_ours(&entry.dims));
         let structure = trailer.map(|trailer| (trailer.session, trailer.structure));
         let mut next = match (entry, &before.storage) {
             (Some(_), Storage::Chunked { layout, .. }) if structure.is_some() && structure == before.structure => {

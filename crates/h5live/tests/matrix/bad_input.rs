@@ -18,7 +18,78 @@ macro_rules! is {
     };
 }
 
+/// What the record of a live file starts with.
+const TRAILER: &str = "h5live\r\n";
+
 type Judge = fn(&ErrorKind) -> bool;
+
+/// What nobody stored is not made because a type says how large it is.
+#[test]
+fn an_element_larger_than_the_file_has_no_fill_value() {
+    let directory = scratch();
+    let path = directory.path().join("large.h5");
+    let file = File::create(&path).unwrap();
+    for (name, size) in [("small", 1000), ("large", 1 << 31)] {
+        file.new_dataset_of(name, Datatype::opaque(size, "")).shape([0]).create().unwrap();
+    }
+    file.close().unwrap();
+    let file = File::open(&path).unwrap();
+    assert!(file.dataset("small").unwrap().fill_value().unwrap().is_some());
+    let error = file.dataset("large").unwrap().fill_value().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error}");
+}
+
+/// Puts `after` in the place of `before` in a structure of `length` bytes that ends in its checksum.
+fn replace(image: &mut [u8], start: usize, length: usize, before: &[u8], after: &[u8]) {
+    let structure = &mut image[start..start + length];
+    let at = structure.windows(before.len()).position(|found| found == before).unwrap();
+    structure[at..at + after.len()].copy_from_slice(after);
+    let sum = h5live_format::lookup3(&structure[..length - 4]);
+    structure[length - 4..].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[test]
+fn an_extent_beyond_all_numbers_is_an_error() {
+    let storage = Arc::new(Memory::new());
+    let file = File::create_with(storage.clone() as Arc<dyn Storage>).unwrap();
+    let data = file.new_dataset::<u8>("data").shape([3, 5]).create().unwrap();
+    data.write(.., &[1; 15]).unwrap();
+    let at = data.address() as usize;
+    file.close().unwrap();
+    let mut image = storage.to_vec();
+    let prefix = h5live_format::object_header::ObjectHeaderPrefix::decode(&image[at..], 0).unwrap();
+    let dims = |numbers: [u64; 2]| numbers.map(u64::to_le_bytes).concat();
+    replace(&mut image, at, prefix.first_chunk_size() as usize, &dims([3, 5]), &dims([1 << 40, 1 << 40]));
+    let file = File::open_with(Arc::new(Memory::from(image))).unwrap();
+    let data = file.dataset("data").unwrap();
+    assert_eq!(data.shape(), [1 << 40, 1 << 40]);
+    for row in [0, (1 << 40) - 1] {
+        let error = data.read_raw([row..row + 1, 0..2]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error}");
+    }
+}
+
+/// A live file whose trailer gives a dataset another rank than it has: the object header counts.
+#[test]
+fn an_extent_of_another_rank_is_none() {
+    let storage = Arc::new(Memory::new());
+    let file = File::create_with(storage.clone() as Arc<dyn Storage>).unwrap();
+    let data = file.new_dataset::<u8>("data").shape([0, 5]).unlimited().chunks([2, 5]).create().unwrap();
+    file.go_live().unwrap();
+    data.append(&[1_u8; 10]).unwrap();
+    file.publish().unwrap();
+    let mut image = storage.to_vec();
+    let magic = TRAILER.as_bytes();
+    let start = image.windows(magic.len()).rposition(|found| found == magic).unwrap();
+    let length = u32::from_le_bytes(image[start + 12..start + 16].try_into().unwrap()) as usize;
+    let rank_and_dims = |rank: u8| [&[rank][..], &2_u64.to_le_bytes(), &5_u64.to_le_bytes()].concat();
+    replace(&mut image, start, length, &rank_and_dims(2), &rank_and_dims(1));
+    let read = File::open_with(Arc::new(Memory::from(image))).unwrap();
+    let data = read.dataset("data").unwrap();
+    assert_eq!(data.shape(), [2, 5]);
+    assert_eq!(data.chunks().unwrap().len(), 1);
+    assert_eq!(data.read_vec::<u8>(..).unwrap(), [1; 10]);
+}
 
 /// A file with one of each, closed.
 fn sample(directory: &Path) -> PathBuf {
