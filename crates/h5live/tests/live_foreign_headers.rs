@@ -82,7 +82,7 @@ fn every_object_of_a_file_that_libhdf5_made_can_be_changed_while_live() {
     let path = scratch.path().join("run.h5");
     let pythons = Libhdf5::ALL.map(|version| H5py::start(version).unwrap());
     for (seed, tracked) in [(1, false), (2, true), (3, false)] {
-        pythons[seed % 2].run(MAKE, json!([path, 120, seed, tracked])).unwrap();
+        pythons[seed % 2].run(MAKE, json!([path, 100, seed, tracked])).unwrap();
         let mut wanted = walk(&pythons[0], &path, false);
         let file = File::append(&path).unwrap();
         let live = file.go_live().unwrap();
@@ -131,20 +131,17 @@ fn every_object_of_a_file_that_libhdf5_made_can_be_changed_while_live() {
             }
         }
         live.publish().unwrap();
-        let agrees = |what: &str| {
-            for (number, python) in pythons.iter().enumerate() {
-                for swmr in [false, true] {
-                    let found = walk(python, &path, swmr);
-                    for (path, content) in &wanted {
-                        assert_eq!(found.get(path), Some(content), "{path} in {number}, swmr={swmr}, {what}");
-                    }
-                }
+        let agrees = |version: usize, swmr: bool, what: &str| {
+            let found = walk(&pythons[version], &path, swmr);
+            for (path, content) in &wanted {
+                assert_eq!(found.get(path), Some(content), "{path} in {version}, swmr={swmr}, {what}");
             }
         };
-        agrees("while live");
+        agrees(0, seed % 2 == 0, "while live");
+        agrees(1, seed % 2 == 1, "while live");
         live.close().unwrap();
-        agrees("closed");
-        tool::h5dump(&path, None).unwrap();
+        agrees(seed % 2, false, "closed");
+        tool::h5dump_header(&path).unwrap();
     }
 }
 
