@@ -14,8 +14,8 @@ const VARIABLE: &str = "H5LIVE_CORPUS";
 /// The task: describes the files of a corpus and compares.
 pub(crate) fn judge(arguments: &[String]) -> Result<(), Failure> {
     // The judge looks for the program beside itself.
-    run(&mut cargo(&["build", "--release", "--package", "h5live-cli"]))?;
-    let judge = ["run", "--quiet", "--release", "--package", "h5live-testkit", "--bin", "corpus", "--"];
+    run(&mut cargo(&["build", "--package", "h5live-cli"]))?;
+    let judge = ["run", "--quiet", "--package", "h5live-testkit", "--bin", "corpus", "--"];
     run(cargo(&judge).args(arguments))
 }
 

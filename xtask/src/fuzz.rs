@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use crate::Failure;
-use crate::command::{cargo, output, root, run, succeeds};
+use crate::command::{cargo, output, root, run};
 use crate::setup;
 
 /// How long targets run.
@@ -73,18 +73,23 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<(), Failure> {
     }
 }
 
+/// What libFuzzer is told of: the edges that are taken, and what is compared. No sanitizer: the code is safe Rust, and what it is built
+/// on is fuzzed with one elsewhere; it is much faster so.
+const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
+
 /// Builds the fuzzing program, with libFuzzer's instrumentation, and returns where it is.
 fn build(place: &Path) -> Result<PathBuf, Failure> {
-    if !succeeds(&mut cargo(&["fuzz", "--version"])) {
-        run(&mut cargo(&["install", "--locked", "cargo-fuzz"]))?;
-    }
-    // Without a sanitizer: the code is safe Rust, and what it is built on is fuzzed with one elsewhere; it is much faster so.
-    let arguments =
-        ["fuzz", "build", "--sanitizer", "none", "--release", "--debug-assertions", "--fuzz-dir", "fuzz", "fuzz"];
-    run(cargo(&arguments).env("RUSTC_BOOTSTRAP", "1"))?;
+    let target = place.join("target");
+    // With a target of its own, the flags are not for build scripts.
     let host = output(Command::new("rustc").arg("-vV"))?.unwrap_or_default();
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| place.join("target"), PathBuf::from);
+    run(cargo(&["build", "--release", "--target", &host, "--manifest-path"])
+        .arg(place.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .env("RUSTFLAGS", INSTRUMENTED))?;
     Ok(target.join(host).join("release/fuzz"))
 }
 

@@ -18,13 +18,13 @@ type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>, &
 
 const TASKS: &[Task] = &[
     ("setup", "", setup::run, "install what the tests need: two versions of h5py, HDF5's tools, strace"),
-    ("test", "[FILTER..]", check::test, "setup, then run all tests, or those whose names contain a FILTER"),
     (
-        "ci",
-        "",
-        check::ci,
-        "everything that must pass: formatting, clippy, documentation, tests, reading a corpus, a minute of fuzzing",
+        "test",
+        "[FILTER..]",
+        check::test,
+        "setup, then everything: all tests, reading a corpus, a minute of fuzzing; or the tests whose names contain a FILTER",
     ),
+    ("lint", "", check::lint, "formatting, clippy with warnings denied, documentation"),
     (
         "corpus",
         "DIR [OPTION..]",
