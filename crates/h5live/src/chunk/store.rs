@@ -243,6 +243,29 @@ impl ChunkStore {
         writer.raw(Addr(addr.0 + first * size), &bytes)
     }
 
+    /// Filters chunks on all cores and stores them in turn: a batch at a time, so that no more is held at once.
+    fn encode_each<T: Sync>(
+        &mut self,
+        writer: &mut Writer,
+        chunks: &[T],
+        scaled: impl Fn(&T) -> &[u64],
+        encode: impl Fn(&Self, &Pipeline, &T, &mut Scratch) -> Result<(Vec<u8>, u32)> + Sync,
+    ) -> Result<()> {
+        let Some(pipeline) = self.pipeline.clone() else { return Ok(()) };
+        let batch = (BATCH_BYTES / self.grid.chunk_bytes.max(1)).max(1) as usize;
+        for chunks in chunks.chunks(batch) {
+            let encoded: Vec<_> = chunks
+                .par_iter()
+                .map_init(Scratch::default, |scratch, chunk| encode(self, &pipeline, chunk, scratch))
+                .collect();
+            for (chunk, encoded) in chunks.iter().zip(encoded) {
+                let (bytes, mask) = encoded?;
+                self.store_filtered(writer, scaled(chunk), &bytes, mask)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Filters whole chunks on all cores and stores them.
     fn encode_whole(
         &mut self,
@@ -252,40 +275,30 @@ impl ChunkStore {
         dims: &[u64],
         data: &[u8],
     ) -> Result<()> {
-        let Some(pipeline) = self.pipeline.clone() else { return Ok(()) };
-        let batch = (BATCH_BYTES / self.grid.chunk_bytes.max(1)).max(1) as usize;
-        for chunks in whole.chunks(batch) {
-            let encoded: Vec<_> = chunks
-                .par_iter()
-                .map_init(Scratch::default, |scratch, scaled| {
-                    let spans = self.spans(scaled);
-                    let mut parts = Vec::new();
-                    runs(slabs, &spans, |run| parts.push(run));
-                    match parts.as_slice() {
-                        [run] if run.len * self.element_size == self.grid.chunk_bytes => {
-                            pipeline.encode_with(slice(data, run.in_memory, run.len, self.element_size), scratch)
-                        }
-                        _ => {
-                            let mut bytes = self.fill.repeat((self.grid.chunk_bytes / self.element_size) as usize);
-                            for run in &parts {
-                                let at = (run.in_box * self.element_size) as usize;
-                                bytes[at..at + (run.len * self.element_size) as usize].copy_from_slice(slice(
-                                    data,
-                                    run.in_memory,
-                                    run.len,
-                                    self.element_size,
-                                ));
-                            }
-                            pipeline.encode_with(&bytes, scratch)
-                        }
+        self.encode_each(writer, &whole, Vec::as_slice, |store, pipeline, scaled, scratch| {
+            let (size, spans) = (store.element_size, store.spans(scaled));
+            let mut parts = Vec::new();
+            runs(slabs, &spans, |run| parts.push(run));
+            let encoded = match parts.as_slice() {
+                [run] if run.len * size == store.grid.chunk_bytes => {
+                    pipeline.encode_with(slice(data, run.in_memory, run.len, size), scratch)
+                }
+                _ => {
+                    let mut bytes = store.fill.repeat((store.grid.chunk_bytes / size) as usize);
+                    for run in &parts {
+                        let at = (run.in_box * size) as usize;
+                        bytes[at..at + (run.len * size) as usize].copy_from_slice(slice(
+                            data,
+                            run.in_memory,
+                            run.len,
+                            size,
+                        ));
                     }
-                })
-                .collect();
-            for (scaled, encoded) in chunks.iter().zip(encoded) {
-                let (bytes, mask) = encoded.map_err(|source| self.filter_error(scaled, source))?;
-                self.store_filtered(writer, scaled, &bytes, mask)?;
-            }
-        }
+                    pipeline.encode_with(&bytes, scratch)
+                }
+            };
+            encoded.map_err(|source| store.filter_error(scaled, source))
+        })?;
         debug_assert!(whole.iter().all(|scaled| self.grid.touches(scaled, dims)));
         Ok(())
     }
@@ -361,29 +374,22 @@ impl ChunkStore {
         if which == Seal::All {
             self.clean_edges(writer, dims)?;
         }
-        let Some(pipeline) = self.pipeline.clone() else { return Ok(()) };
         let waiting: Vec<(Vec<u64>, OpenChunk)> = self
             .open
             .iter()
             .filter(|(scaled, _)| which == Seal::All || !self.may_grow(scaled, dims))
             .map(|(scaled, open)| (scaled.clone(), *open))
             .collect();
-        let batch = (BATCH_BYTES / self.grid.chunk_bytes.max(1)).max(1) as usize;
-        for chunks in waiting.chunks(batch) {
-            let source = writer.source();
-            let encoded: Vec<Result<(Vec<u8>, u32)>> = chunks
-                .par_iter()
-                .map_init(Scratch::default, |scratch, (scaled, open)| {
-                    let bytes = source.bytes("chunk", open.addr, self.grid.chunk_bytes)?;
-                    pipeline.encode_with(&bytes, scratch).map_err(|source| self.filter_error(scaled, source))
-                })
-                .collect();
-            for ((scaled, _), encoded) in chunks.iter().zip(encoded) {
-                let (bytes, mask) = encoded?;
-                self.store_filtered(writer, scaled, &bytes, mask)?;
-            }
-        }
-        Ok(())
+        let source = writer.source();
+        self.encode_each(
+            writer,
+            &waiting,
+            |(scaled, _)| scaled,
+            |store, pipeline, (scaled, open), scratch| {
+                let bytes = source.bytes("chunk", open.addr, store.grid.chunk_bytes)?;
+                pipeline.encode_with(&bytes, scratch).map_err(|source| store.filter_error(scaled, source))
+            },
+        )
     }
 
     /// Notes that a publication has named everything entered so far.
