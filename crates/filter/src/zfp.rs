@@ -1,6 +1,8 @@
 //! ZFP: lossy or reversible compression of numbers in blocks of four along each axis, as the H5Z-ZFP plugin stores it.
 //!
-//! The stored chunk is the bare stream. What to make of it, the header of the stream, is in the client values, after a version.
+//! The stored chunk is the bare stream. What to make of it, the header of the stream, is in the client values, after a version. A
+//! writer puts the bytes of the header there as its own machine's numbers. On a big-endian machine the bytes of each value are therefore
+//! reversed, and so were the numbers that were compressed: what the chunk decodes to is big-endian.
 
 use zfp_rs::{
     ZfpBitStream, ZfpConfig, ZfpDimensionality, ZfpField, ZfpFieldMut, ZfpHeader, ZfpHeaderMask, ZfpScalar,
@@ -59,22 +61,30 @@ impl Filter for Zfp {
     }
 
     fn decode(&self, values: &[u32], input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
-        let (scalar, dims, config) = parse(values)?;
-        match scalar {
-            ZfpScalarType::I32 => decode::<i32, 4>(dims, &config, input, output, i32::to_le_bytes),
-            ZfpScalarType::I64 => decode::<i64, 8>(dims, &config, input, output, i64::to_le_bytes),
-            ZfpScalarType::F32 => decode::<f32, 4>(dims, &config, input, output, f32::to_le_bytes),
-            ZfpScalarType::F64 => decode::<f64, 8>(dims, &config, input, output, f64::to_le_bytes),
+        let Described { scalar, dims, config, order } = parse(values)?;
+        match (scalar, order) {
+            (ZfpScalarType::I32, ByteOrder::Little) => decode(dims, &config, input, output, i32::to_le_bytes),
+            (ZfpScalarType::I32, ByteOrder::Big) => decode(dims, &config, input, output, i32::to_be_bytes),
+            (ZfpScalarType::I64, ByteOrder::Little) => decode(dims, &config, input, output, i64::to_le_bytes),
+            (ZfpScalarType::I64, ByteOrder::Big) => decode(dims, &config, input, output, i64::to_be_bytes),
+            (ZfpScalarType::F32, ByteOrder::Little) => decode(dims, &config, input, output, f32::to_le_bytes),
+            (ZfpScalarType::F32, ByteOrder::Big) => decode(dims, &config, input, output, f32::to_be_bytes),
+            (ZfpScalarType::F64, ByteOrder::Little) => decode(dims, &config, input, output, f64::to_le_bytes),
+            (ZfpScalarType::F64, ByteOrder::Big) => decode(dims, &config, input, output, f64::to_be_bytes),
         }
     }
 
     fn encode(&self, values: &[u32], input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Problem> {
-        let (scalar, dims, config) = parse(values)?;
-        match scalar {
-            ZfpScalarType::I32 => encode::<i32, 4>(dims, &config, input, output, i32::from_le_bytes),
-            ZfpScalarType::I64 => encode::<i64, 8>(dims, &config, input, output, i64::from_le_bytes),
-            ZfpScalarType::F32 => encode::<f32, 4>(dims, &config, input, output, f32::from_le_bytes),
-            ZfpScalarType::F64 => encode::<f64, 8>(dims, &config, input, output, f64::from_le_bytes),
+        let Described { scalar, dims, config, order } = parse(values)?;
+        match (scalar, order) {
+            (ZfpScalarType::I32, ByteOrder::Little) => encode(dims, &config, input, output, i32::from_le_bytes),
+            (ZfpScalarType::I32, ByteOrder::Big) => encode(dims, &config, input, output, i32::from_be_bytes),
+            (ZfpScalarType::I64, ByteOrder::Little) => encode(dims, &config, input, output, i64::from_le_bytes),
+            (ZfpScalarType::I64, ByteOrder::Big) => encode(dims, &config, input, output, i64::from_be_bytes),
+            (ZfpScalarType::F32, ByteOrder::Little) => encode(dims, &config, input, output, f32::from_le_bytes),
+            (ZfpScalarType::F32, ByteOrder::Big) => encode(dims, &config, input, output, f32::from_be_bytes),
+            (ZfpScalarType::F64, ByteOrder::Little) => encode(dims, &config, input, output, f64::from_le_bytes),
+            (ZfpScalarType::F64, ByteOrder::Big) => encode(dims, &config, input, output, f64::from_be_bytes),
         }?;
         Ok(Encoded::by_length(input, output))
     }
@@ -116,16 +126,34 @@ fn put_header<T: ZfpScalar>(stream: &mut ZfpBitStream, config: &ZfpConfig, dims:
         .map_err(|error| Problem::values(format!("ZFP cannot describe such chunks: {error}")))
 }
 
-/// What the kept values say: the type, the shape, and how it is compressed.
-fn parse(values: &[u32]) -> Result<(ZfpScalarType, [usize; AXES_AT_MOST], ZfpConfig), Problem> {
+/// What the kept values say of a chunk.
+#[derive(Debug, PartialEq)]
+struct Described {
+    scalar: ZfpScalarType,
+    /// Unused axes are zero.
+    dims: [usize; AXES_AT_MOST],
+    config: ZfpConfig,
+    /// That of the machine that wrote the chunk.
+    order: ByteOrder,
+}
+
+fn parse(values: &[u32]) -> Result<Described, Problem> {
     let header = values.get(1..).unwrap_or_default();
+    parse_header(header, ByteOrder::Little).or_else(|problem| {
+        let swapped: Vec<u32> = header.iter().map(|value| value.swap_bytes()).collect();
+        // What is a header in neither order is told of as it stands.
+        parse_header(&swapped, ByteOrder::Big).map_err(|_| problem)
+    })
+}
+
+fn parse_header(header: &[u32], order: ByteOrder) -> Result<Described, Problem> {
     let words = header.chunks(2).map(|pair| u64::from(pair[0]) | pair.get(1).map_or(0, |high| u64::from(*high) << 32));
     let mut stream = ZfpBitStream::from_words(words.collect());
     match stream.read_header(ZfpHeaderMask::FULL) {
         Ok(ZfpHeader { bits_read, metadata: Some(metadata), config: Some(config) })
             if bits_read <= header.len() * 32 =>
         {
-            Ok((metadata.scalar_type, metadata.dims, config))
+            Ok(Described { scalar: metadata.scalar_type, dims: metadata.dims, config, order })
         }
         Ok(_) => Err(Problem::values("a ZFP header that is too short")),
         Err(error) => Err(Problem::values(error.to_string())),
@@ -181,4 +209,40 @@ fn encode<T: ZfpScalar, const N: usize>(
     let length = stream.compress(config, &field).map_err(|error| failed(&error))?;
     output.extend(&stream.as_bytes()[..length]);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_big_endian_machine_wrote_decodes_to_big_endian_numbers() {
+        // As H5Z-ZFP 0.2.0 wrote it on such a machine: 256 floats of 64 bits in each chunk, 7.5 bits a value or less.
+        let foreign = [5_242_912, 0x7a66_7005, 0xf30f_0000, 0xf083];
+        let described = parse(&foreign).unwrap();
+        assert_eq!((described.scalar, described.dims), (ZfpScalarType::F64, [256, 0, 0, 0]));
+        assert_eq!(described.order, ByteOrder::Big);
+        let numbers: Vec<f64> = (0..256).map(|at| f64::from(at) * 0.25).collect();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+        let mut stored = Vec::new();
+        Zfp.encode(&foreign, &bytes, &mut stored).unwrap();
+        let decoded = |values: &[u32]| {
+            let mut out = vec![0; bytes.len()];
+            Zfp.decode(values, &stored, &mut out).unwrap();
+            out.as_chunks().0.to_vec()
+        };
+        let big: Vec<f64> = decoded(&foreign).into_iter().map(f64::from_be_bytes).collect();
+        assert!(big.iter().zip(&numbers).all(|(one, other)| (one - other).abs() < 0.25), "{big:?}");
+        let native: Vec<u32> =
+            foreign.iter().enumerate().map(|(at, value)| if at == 0 { *value } else { value.swap_bytes() }).collect();
+        let little: Vec<f64> = decoded(&native).into_iter().map(f64::from_le_bytes).collect();
+        assert_eq!(big, little);
+    }
+
+    #[test]
+    fn no_header_in_either_order_is_an_error() {
+        for values in [&[][..], &[0], &[0, 0x1234_5678, 1, 2], &[0, 0x7a66_7005], &[0, 0x0570_667a]] {
+            assert!(matches!(parse(values), Err(Problem::Values(_))), "{values:x?}");
+        }
+    }
 }
