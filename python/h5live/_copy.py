@@ -1,6 +1,7 @@
 """Copying objects, within a file and between files."""
 
 from . import _convert, h5d, h5r, h5t
+from ._progress import Progress
 
 _SHALLOW, _SOFT, _EXTERNAL, _REFS, _NO_ATTRS = 1, 2, 4, 8, 16
 
@@ -8,10 +9,13 @@ _SHALLOW, _SOFT, _EXTERNAL, _REFS, _NO_ATTRS = 1, 2, 4, 8, 16
 class _Copier:
     """One call of copy: what has been copied already keeps being one object."""
 
-    def __init__(self, flags, same_file):
+    def __init__(self, flags, same_file, source, tell):
         self.flags = flags
         self.same_file = same_file
         self.done = {}
+        # Of these datasets the bytes are known before they are met.
+        self.sizes = _sizes(source, deep=not flags & _SHALLOW) if tell else {}
+        self.progress = Progress(tell, sum(self.sizes.values()))
 
     def copy(self, source, group, path, depth):
         if source.address in self.done:
@@ -56,15 +60,23 @@ class _Copier:
         made = h5d.create(target, path, h5t._type_id_of(source.datatype), dsid.get_space(), dcpl=dcpl)._core
         if source.is_null or source.layout in ("virtual", "external") or 0 in source.shape:
             return made
+        size = _size(source)
+        if source.address not in self.sizes:
+            self.progress.add_to_total(size)
         if source.chunks is not None and not source.datatype.uses_heap and not _has_references(desc):
-            for offset, _, _, _ in source.chunk_list():
+            chunks = source.chunk_list()
+            for number, (offset, _, _, _) in enumerate(chunks):
                 mask, data = source.read_chunk(list(offset))
                 made.write_chunk(list(offset), mask, data)
+                self.progress.advance(size * (number + 1) // len(chunks) - size * number // len(chunks))
+            if not chunks:
+                self.progress.advance(size)
             return made
         for part in _parts(source):
             selection = source.select(part)
             raw = source.read_raw(selection)
             made.write_raw(made.select(part), self._moved(source, made, desc, raw, selection.shape))
+            self.progress.advance(len(raw))
         return made
 
     def _attributes(self, source, made):
@@ -125,6 +137,32 @@ def _has_references(desc):
     return desc[0] in ("array", "vlen") and _has_references(desc[2 if desc[0] == "array" else 1])
 
 
+def _size(dataset):
+    """Bytes of a dataset's elements as they are in the file; 0 for one whose elements are not copied."""
+    if dataset.is_null or dataset.layout in ("virtual", "external"):
+        return 0
+    size = dataset.datatype.size
+    for dim in dataset.shape:
+        size *= dim
+    return size
+
+
+def _sizes(source, deep):
+    """The bytes of each dataset at and below an object, by address."""
+    found, seen, waiting = {}, {source.address}, [(source, True)]
+    while waiting:
+        core, open_members = waiting.pop()
+        kind = type(core).__name__
+        if kind == "Dataset":
+            found[core.address] = _size(core)
+        elif kind == "Group" and open_members:
+            for name, target, _ in core.links():
+                if target[0] == "hard" and target[1] not in seen:
+                    seen.add(target[1])
+                    waiting.append((core.open(name), deep))
+    return found
+
+
 def _parts(source, most=1 << 24):
     """Index expressions that together are the dataset, each of some megabytes."""
     shape = source.shape
@@ -139,11 +177,9 @@ def _parts(source, most=1 << 24):
         yield (slice(start, min(start + step, shape[0])),)
 
 
-def copy_object(source, source_path, target, target_path, flags):
-    """Copies the object at a path to another."""
+def copy_object(source, source_path, target, target_path, flags, progress=None):
+    """Copies the object at a path to another. progress: as `Group.copy` has it."""
     found = source if source_path == "." else source.open(source_path)
     if target_path in target:
         raise RuntimeError(f"Unable to synchronously copy object (destination object already exists): {target_path!r}")
-    _Copier(flags, found.file.number == target.file.number).copy(found, target, target_path, 0)
-
-
+    _Copier(flags, found.file.number == target.file.number, found, progress).copy(found, target, target_path, 0)

@@ -1,6 +1,7 @@
 """What low-level objects have in common."""
 
 import threading
+from collections import OrderedDict, deque
 
 # h5py serialises all calls by one lock, which programs sometimes take. Here nothing waits for it.
 phil = threading.RLock()
@@ -21,6 +22,45 @@ try:
     os.register_at_fork(before=phil.acquire, after_in_parent=phil.release, after_in_child=_after_fork)
 except AttributeError:
     pass
+
+
+# What the Rust side calls an object that was opened by its address rather than by a path.
+_BY_ADDRESS = "<object at "
+_MOST_FILES = 32
+# Paths by address, of the files whose objects were asked for theirs: number of the file to a dictionary.
+_paths = OrderedDict()
+
+
+def path_of(core):
+    """The path of an object; for one that was found by a reference, a path that leads to it: None if there is none."""
+    path = core.path
+    if not path.startswith(_BY_ADDRESS):
+        return path
+    root, address = core.file.root(), core.address
+    known = _paths.get(core.file.number, {}).get(address)
+    if known is not None and known in root and root.open(known).address == address:
+        return known
+    found = _paths[core.file.number] = _walk(root)
+    _paths.move_to_end(core.file.number)
+    while len(_paths) > _MOST_FILES:
+        _paths.popitem(last=False)
+    return found.get(address)
+
+
+def _walk(root):
+    """The shortest path to every object, by address."""
+    found = {root.address: "/"}
+    groups = deque([(root, "/")])
+    while groups:
+        group, prefix = groups.popleft()
+        for name, target, _ in group.links():
+            if target[0] != "hard" or target[1] in found:
+                continue
+            found[target[1]] = prefix + name
+            member = group.open(name)
+            if type(member).__name__ == "Group":
+                groups.append((member, prefix + name + "/"))
+    return found
 
 
 class ObjectID:

@@ -1,11 +1,12 @@
 """Datasets."""
 
+import os
 from collections import namedtuple
 
 import numpy as np
 
 from . import _convert, h5g, h5p, h5s, h5t
-from ._objects import ObjectID
+from ._objects import ObjectID, path_of
 from .h5d_constants import *  # noqa: F403
 from . import h5d_constants as _d
 
@@ -19,7 +20,7 @@ class DatasetID(ObjectID):
         super().__init__(core)
 
     def _name(self):
-        return self._core.path
+        return path_of(self._core)
 
     def _check(self):
         if not self._is_valid():
@@ -120,7 +121,14 @@ class DatasetID(ObjectID):
 
     def get_access_plist(self):
         plist = getattr(self, "_access_plist", None)
-        return plist.copy() if plist is not None else h5p.PropDAID()
+        plist = plist.copy() if plist is not None else h5p.PropDAID()
+        # Prefixes are given as they are used.
+        origin = os.path.dirname(os.path.abspath(os.fsencode(self._core.file.path)))
+        for key in ("efile_prefix", "virtual_prefix"):
+            prefix = os.fsencode(plist._values[key])
+            if prefix.startswith(b"${ORIGIN}"):
+                plist._values[key] = origin + prefix[len(b"${ORIGIN}") :]
+        return plist
 
     # --- elements ---
 
@@ -138,6 +146,9 @@ class DatasetID(ObjectID):
         """Writes what `mspace` says of an array to what `fspace` selects."""
         selection = self._file_space(fspace)._selection()
         arr_obj = np.asarray(arr_obj)
+        if mtype is not None and arr_obj.dtype.kind != "O" and arr_obj.dtype.itemsize != mtype.get_size():
+            # `mtype` tells what the bytes are, whatever numpy takes them for.
+            arr_obj = np.frombuffer(arr_obj.tobytes(), mtype.dtype)
         elements = arr_obj.reshape(-1) if mspace is h5s.ALL or mspace == h5s.ALL else _from_memory(arr_obj, mspace)
         raw = _convert.to_file(self._core.file, self._core.datatype.describe(), elements)
         self._core.write_raw(selection, raw)

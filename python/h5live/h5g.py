@@ -3,7 +3,7 @@
 import itertools
 
 from . import h5l, h5o, h5p, h5t
-from ._objects import ObjectID
+from ._objects import ObjectID, path_of
 
 LINK_ERROR, LINK_HARD, LINK_SOFT = -1, 0, 1
 LINK, GROUP, DATASET, TYPE = 3, 0, 1, 2
@@ -35,7 +35,7 @@ class GroupID(ObjectID):
         self.links = h5l.LinkProxy(core)
 
     def _name(self):
-        return self._core.path
+        return path_of(self._core)
 
     def _names(self):
         if not self._is_valid():

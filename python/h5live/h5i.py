@@ -1,6 +1,7 @@
 """What an identifier is of."""
 
 from . import h5a, h5d, h5f, h5g, h5s, h5t
+from ._objects import path_of
 
 BADID, FILE, GROUP, DATATYPE, DATASPACE, DATASET, ATTR = -1, 1, 2, 3, 4, 5, 6
 GENPROP_CLS, GENPROP_LST = 10, 11
@@ -23,7 +24,7 @@ def get_type(obj):
 
 def get_name(obj):
     """The path of an object, as bytes; None if it has none."""
-    name = obj._name() if hasattr(obj, "_name") else getattr(obj._core, "path", None)
+    name = obj._name() if hasattr(obj, "_name") else path_of(obj._core) if hasattr(obj._core, "path") else None
     return None if name is None else name.encode("utf-8", "surrogateescape")
 
 

@@ -89,9 +89,9 @@ def _walk(group, prefix, seen):
             yield from _walk(member, prefix + name + "/", seen)
 
 
-def copy(src_loc, src_name, dst_loc, dst_name, copypl=None, lcpl=None):
-    """Copies an object and all that is in it, into another file too."""
+def copy(src_loc, src_name, dst_loc, dst_name, copypl=None, lcpl=None, *, progress=None):
+    """Copies an object and all that is in it, into another file too. progress: as `Group.copy` has it."""
     from ._copy import copy_object
 
     flags = 0 if copypl is None else copypl.get_copy_object()
-    copy_object(src_loc._core, h5t._text(src_name), dst_loc._core, h5t._text(dst_name), flags)
+    copy_object(src_loc._core, h5t._text(src_name), dst_loc._core, h5t._text(dst_name), flags, progress)

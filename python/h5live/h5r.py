@@ -102,7 +102,10 @@ def get_region(ref, id_):
         return None
     address, (kind, parts) = found
     dataset = id_._core.file.root().open_at(address)
-    space = h5s.create_simple(dataset.shape, tuple(h5s.UNLIMITED if dim is None else dim for dim in dataset.maxshape))
+    if dataset.rank == 0:
+        space = h5s.create(h5s.SCALAR)
+    else:
+        space = h5s.create_simple(dataset.shape, tuple(h5s.UNLIMITED if dim is None else dim for dim in dataset.maxshape))
     space._select_region(kind, parts)
     return space
 

@@ -497,7 +497,10 @@ class TypeID(ObjectID):
         return self._datatype.encode()
 
     def commit(self, group, name, lcpl=None):
-        core = group._core.commit_datatype(_text(name), self._datatype)
+        try:
+            core = group._core.commit_datatype(_text(name), self._datatype)
+        except ValueError as error:
+            raise (KeyError if "name already exists" in str(error) else ValueError)(*error.args) from None
         self._core = core
 
     def committed(self):

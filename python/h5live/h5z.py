@@ -1,5 +1,7 @@
 """Filters: their numbers, and which there are."""
 
+import ctypes
+
 from . import _h5live
 
 FILTER_ERROR, FILTER_NONE, FILTER_ALL = -1, 0, 0
@@ -33,14 +35,30 @@ def get_filter_info(filter_code):
     return config
 
 
+class _FilterClass(ctypes.Structure):
+    """The beginning of libhdf5's description of a filter."""
+
+    _fields_ = [("version", ctypes.c_int), ("id", ctypes.c_int)]
+
+
 def register_filter(cls_pointer_address):
-    """Filters of libhdf5's plugins cannot be called from here; the usual ones are built in."""
-    return False
+    """Offers a filter again that was unregistered. True if it is one of those that are built in.
+
+    The code of libhdf5's plugins cannot be called from here; the usual ones are built in under the same numbers.
+    """
+    code = _FilterClass.from_address(cls_pointer_address).id
+    _forgotten.discard(code)
+    return filter_avail(code)
 
 
 def unregister_filter(filter_code):
-    """Offers a filter no longer."""
+    """Offers a filter no longer. False, and nothing done, for those that are plugins of libhdf5 but built in here.
+
+    Who unregisters one of these means to put a plugin in its place, which cannot be: chunks would then be unreadable.
+    """
     if not filter_avail(filter_code):
         raise RuntimeError(f"Unable to unregister filter (filter {filter_code} is not registered)")
+    if filter_code >= FILTER_RESERVED and filter_code != FILTER_LZF:
+        return False
     _forgotten.add(filter_code)
     return True

@@ -39,6 +39,11 @@ impl ReadAt for FileObject {
 
     fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
         let whole = self.with(|object| {
+            // A new file is looked at beyond its end, which needs nothing of the object but where that is.
+            let size: u64 = object.call_method1("seek", (0, 2))?.extract()?;
+            if at.checked_add(buf.len() as u64).is_none_or(|end| end > size) {
+                return Ok(false);
+            }
             object.call_method1("seek", (at,))?;
             let mut filled = 0;
             while filled < buf.len() {

@@ -241,15 +241,25 @@ class HLObject(CommonStateObject):
     def __bool__(self):
         return bool(self.id)
 
+    def _repr_html_(self):
+        """Itself and what is in it, for Jupyter."""
+        from . import html
+
+        return html.tree(self)
+
     def __reduce__(self):
         """By file and path: what is unpickled in another process is opened there."""
         if self.name is None:
             raise TypeError("an object that nothing leads to cannot be pickled")
-        return _reopen, (self.file, self.name)
+        return _reopen, (self.file, self.name, getattr(self, "shape", None))
 
 
-def _reopen(file, name):
-    return file[name]
+def _reopen(file, name, shape=None):
+    """The object of a pickle; a dataset as large as it was then, if it has grown since the file was opened here."""
+    found = file[name]
+    if shape is not None and any(now < then for now, then in zip(found.shape, shape)):
+        found.refresh()
+    return found
 
 
 class KeysViewHDF5(KeysView):

@@ -24,6 +24,10 @@ VDSmap = namedtuple("VDSmap", ("vspace", "file_name", "dset_name", "src_space"))
 _LEGACY_GZIP_COMPRESSION_VALS = frozenset(range(10))
 
 
+# The keywords of `create_dataset` that say how a dataset is opened, and not what it is.
+ACCESS_KEYWORDS = frozenset({"dapl", "efile_prefix", "virtual_prefix", "rdcc_nslots", "rdcc_nbytes", "rdcc_w0"})
+
+
 def make_new_dset(
     parent,
     shape=None,
@@ -860,6 +864,10 @@ class Dataset(HLObject):
         return found if dtype is None else found.astype(dtype, copy=False)
 
     # --- live ---
+
+    def _ipython_key_completions_(self):
+        """The names of its fields, of which `dataset["x"]` is one."""
+        return list(self.dtype.names or ())
 
     def append(self, rows):
         """Adds rows at the end of the first axis: one, or an array of them. Readers see them with the next flush or commit."""

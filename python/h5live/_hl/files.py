@@ -202,9 +202,12 @@ class File(Group):
             track_order = h5.get_config().track_order
         if fs_strategy and mode not in ("w", "w-", "x"):
             raise ValueError("Unable to set file space strategy of an existing file")
+        swmr = bool(swmr)
         if swmr and mode != "r":
             warnings.warn(
-                "swmr=True only affects read ('r') mode. For swmr write mode, set f.swmr_mode = True after opening the file.",
+                "swmr=True only affects read ('r') mode. For swmr write mode, set f.swmr_mode = True after opening the file. "
+                f"With h5live, open '{name}' without swmr=True, create what it is to hold, and set f.swmr_mode = True (or call "
+                "f.go_live()) when readers may come.",
                 stacklevel=2,
             )
         if mode not in ("r", "r+", "w", "w-", "x", "a"):
@@ -230,10 +233,11 @@ class File(Group):
         )
         fcpl = make_fcpl(track_order, track_times, fs_strategy, fs_persist, fs_threshold, fs_page_size)
         opener = _opener(name, fapl, fileobj, swmr, track_order, userblock_size or 0, locking)
+        created = mode in ("w", "w-", "x") or (mode == "a" and fileobj is None and not os.path.exists(name))
         core = _open(opener, mode, userblock_size)
         # Whoever opened the object decides how long it lives.
         fapl._values["fileobj"] = None
-        core.ask({"fapl": fapl, "fcpl": fcpl, "strict": strict, "swmr": bool(swmr and mode == "r")})
+        core.ask({"fapl": fapl, "fcpl": fcpl, "strict": strict, "swmr": swmr and mode == "r", "created": created})
         Group.__init__(self, h5f.FileID(core))
 
     @classmethod
@@ -308,8 +312,12 @@ class File(Group):
 
     @property
     def swmr_mode(self):
-        """Whether the file is live here; set to True to let readers in."""
-        return self.id._file.is_live
+        """Whether the file is live, or was opened to be read as such; set to True to let readers in."""
+        file = self.id._file
+        if file.is_live or not file.is_open or file.writable or file.is_elsewhere:
+            return file.is_live
+        # A reader that did not ask for it reads along all the same.
+        return file.writer()[0] in ("live", "foreign")
 
     @swmr_mode.setter
     def swmr_mode(self, value):
@@ -366,9 +374,18 @@ class File(Group):
             self.close()
 
     def __reduce__(self):
+        """By path and mode: what is unpickled in another process is opened there. A live file is opened as a reader of it."""
         self._check()
-        mode = "r+" if self.id._file.writable and self.mode == "r+" else "r"
-        return _reopen, (self.filename, mode, bool(self.id._asked("swmr")) or self.swmr_mode)
+        if self.id._file.is_elsewhere:
+            raise TypeError("a file in memory, or in a Python object, cannot be pickled: other processes could not open it")
+        if self.swmr_mode:
+            return _reopen, (self.filename, "r", True)
+        if self.id._asked("created"):
+            raise TypeError(
+                f"'{self.filename}' is being created, and no other process could open it: h5py objects cannot be pickled before "
+                "`swmr_mode = True` lets readers in, or the file is closed and opened again"
+            )
+        return _reopen, (self.filename, self.mode, bool(self.id._asked("swmr")))
 
     def __repr__(self):
         if not self.id:

@@ -168,8 +168,7 @@ def fill_dcpl(
         options = {"ec": h5z.SZIP_EC_OPTION_MASK, "nn": h5z.SZIP_NN_OPTION_MASK}
         plist.set_szip(options[compression_opts[0]], compression_opts[1])
     elif isinstance(compression, int) and compression is not False:
-        flags = h5z.FLAG_OPTIONAL if allow_unknown_filter else h5z.FLAG_MANDATORY
-        plist.set_filter(compression, flags, compression_opts)
+        plist.set_filter(compression, h5z.FLAG_OPTIONAL, compression_opts)
     if fletcher32:
         plist.set_fletcher32()
     return plist

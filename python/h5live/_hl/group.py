@@ -87,6 +87,9 @@ class Group(MutableMappingHDF5, HLObject):
         dset = self[name]
         if not isinstance(dset, dataset.Dataset):
             raise TypeError(f"Incompatible object ({type(dset).__name__}) already exists")
+        access = {key: value for key, value in kwds.items() if key in dataset.ACCESS_KEYWORDS}
+        if access:
+            dset = dataset.Dataset(dataset.open_dset(self, self._e(name), **access))
         if shape != dset.shape:
             if "maxshape" not in kwds:
                 raise TypeError(f"Shapes do not match (existing {dset.shape} vs new {shape})")
@@ -251,11 +254,14 @@ class Group(MutableMappingHDF5, HLObject):
         expand_external=False,
         expand_refs=False,
         without_attrs=False,
+        *,
+        progress=None,
     ):
         """Copies an object, and all that is in it, to a path or into a group, of this or another file.
 
         shallow: the members of a group only. expand_soft, expand_external: what links lead to instead of the links.
         expand_refs: what references lead to as well. without_attrs: no attributes.
+        progress: called with the bytes copied and those to be copied; or True for a line on stderr if it takes long.
         """
         if isinstance(source, HLObject):
             source_path = "."
@@ -283,7 +289,7 @@ class Group(MutableMappingHDF5, HLObject):
             flags |= flag if wanted else 0
         copypl = h5p.create(h5p.OBJECT_COPY)
         copypl.set_copy_object(flags)
-        h5o.copy(source.id, self._e(source_path), dest.id, self._e(dest_path), copypl)
+        h5o.copy(source.id, self._e(source_path), dest.id, self._e(dest_path), copypl, progress=progress)
 
     def move(self, source, dest):
         """Moves or renames a member."""
