@@ -48,7 +48,7 @@ impl Filter for Deflate {
         })
     }
 
-    /// Writes one zlib stream, of which each part is made in the [`Way`] that suits it.
+    /// Writes one zlib stream, of which each part is coded in the way that suits it.
     ///
     /// It is written also where nothing is gained, as zlib's own users do: libhdf5 loses a chunk that was stored without deflate
     /// when it deflates it to the same length, because it then keeps the old filter mask.
