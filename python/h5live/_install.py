@@ -7,6 +7,8 @@ import sys
 import types
 
 _NAME = __name__.rpartition(".")[0]
+# The Rust side, and what pickles name.
+_AS_THEY_ARE = (_NAME + "._h5live", _NAME + "._pickle")
 
 
 class _Loader(importlib.abc.Loader):
@@ -58,11 +60,13 @@ def install_as_h5py():
 def _rename(module):
     """Makes a module, and the classes and functions of it, say h5py where they say what they are."""
     spec = module.__spec__
-    if spec.name.startswith(_NAME) and spec.name != _NAME + "._h5live":
+    if spec.name in _AS_THEY_ARE:
+        return
+    if spec.name.startswith(_NAME):
         name = "h5py" + spec.name[len(_NAME) :]
         renamed = importlib.machinery.ModuleSpec(name, spec.loader, origin=spec.origin)
         renamed.submodule_search_locations = spec.submodule_search_locations
         module.__spec__, module.__name__, module.__package__ = renamed, name, renamed.parent
     for value in vars(module).values():
-        if isinstance(value, (type, types.FunctionType)) and value.__module__.startswith(_NAME) and value.__module__ != _NAME + "._h5live":
+        if isinstance(value, (type, types.FunctionType)) and value.__module__.startswith(_NAME) and value.__module__ not in _AS_THEY_ARE:
             value.__module__ = "h5py" + value.__module__[len(_NAME) :]

@@ -110,7 +110,10 @@ pub(crate) fn raise(doing: Doing, error: &Error) -> PyErr {
         ErrorKind::Exists { .. } => doing.refusal(said("name already exists")),
         ErrorKind::BadName { .. } => PyValueError::new_err(said("no name")),
         ErrorKind::WrongKind { .. } => doing.refusal(said("component not found")),
-        ErrorKind::ReadOnly => doing.refusal(said("no write intent on file")),
+        ErrorKind::ReadOnly => {
+            let path = error.file().map_or_else(|| "the file".to_owned(), |path| path.display().to_string());
+            doing.refusal(format!("{phrase} (no write intent on file): open {path} with mode 'r+' to change it"))
+        }
         ErrorKind::Type { .. } => match doing {
             Doing::Read | Doing::Write | Doing::CreateAttribute => PyTypeError::new_err(said("no conversion path")),
             _ => doing.refusal(said("type mismatch")),

@@ -88,3 +88,33 @@ def test_files_being_created_do_not_pickle(tmp_path):
         assert (pickle.loads(pickle.dumps(f["x"]))[:] == [0, 1, 2]).all()
     with h5live.File(tmp_path / "a.h5", "r+") as f:
         assert pickle.loads(pickle.dumps(f)).mode == "r+"
+
+
+def test_groups_are_equal_if_they_are_the_same(file):
+    file.create_group("one")
+    file.create_group("two")
+    assert file["one"] == file["one"] and file["one"] != file["two"]
+    assert len({file["one"], file["two"], file["/one"], file, file["/"].file}) == 3
+
+
+def test_errors_are_of_the_classes_of_h5py(file, tmp_path):
+    file.close()
+    path = file.filename
+    before = open(path, "rb").read()
+    with pytest.raises(FileExistsError, match="File exists"):
+        h5live.File(path, "x")
+    with pytest.raises(IsADirectoryError):
+        h5live.File(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        h5live.File(tmp_path / "none.h5")
+    with h5live.File(path) as reader:
+        # The file is in use, and stays as it is.
+        with pytest.raises(OSError, match="already open"):
+            h5live.File(path, "w")
+        with pytest.raises(ValueError, match="no write intent"):
+            reader.create_group("x")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path):
+        with pytest.raises(BlockingIOError, match="unable to lock file"):
+            h5live.File(path, "w")
+    assert open(path, "rb").read() == before

@@ -6,7 +6,7 @@ from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, Values
 
 import numpy as np
 
-from .. import h5a, h5d, h5g, h5i, h5o, h5p, h5r, h5s, h5t, version  # noqa: F401
+from .. import _pickle, h5a, h5d, h5g, h5i, h5o, h5p, h5r, h5s, h5t, version  # noqa: F401
 from .._objects import phil, with_phil  # noqa: F401
 from ..h5f import is_hdf5 as _is_hdf5
 from .compat import filename_decode, filename_encode  # noqa: F401
@@ -251,15 +251,7 @@ class HLObject(CommonStateObject):
         """By file and path: what is unpickled in another process is opened there."""
         if self.name is None:
             raise TypeError("an object that nothing leads to cannot be pickled")
-        return _reopen, (self.file, self.name, getattr(self, "shape", None))
-
-
-def _reopen(file, name, shape=None):
-    """The object of a pickle; a dataset as large as it was then, if it has grown since the file was opened here."""
-    found = file[name]
-    if shape is not None and any(now < then for now, then in zip(found.shape, shape)):
-        found.refresh()
-    return found
+        return _pickle.open_object, (self.file, self.name, getattr(self, "shape", None))
 
 
 class KeysViewHDF5(KeysView):

@@ -1,9 +1,10 @@
 """Files."""
 
+import errno
 import os
 import warnings
 
-from .. import _h5live, h5, h5f, h5fd, h5p
+from .. import _h5live, _pickle, h5, h5f, h5fd, h5p
 from ..h5py_warnings import H5pyDeprecationWarning  # noqa: F401
 from .base import phil, with_phil  # noqa: F401
 from .compat import filename_decode
@@ -234,7 +235,7 @@ class File(Group):
         fcpl = make_fcpl(track_order, track_times, fs_strategy, fs_persist, fs_threshold, fs_page_size)
         opener = _opener(name, fapl, fileobj, swmr, track_order, userblock_size or 0, locking)
         created = mode in ("w", "w-", "x") or (mode == "a" and fileobj is None and not os.path.exists(name))
-        core = _open(opener, mode, userblock_size)
+        core = _open(opener if fileobj is not None else _explained(opener, name), mode, userblock_size)
         # Whoever opened the object decides how long it lives.
         fapl._values["fileobj"] = None
         core.ask({"fapl": fapl, "fcpl": fcpl, "strict": strict, "swmr": swmr and mode == "r", "created": created})
@@ -379,13 +380,13 @@ class File(Group):
         if self.id._file.is_elsewhere:
             raise TypeError("a file in memory, or in a Python object, cannot be pickled: other processes could not open it")
         if self.swmr_mode:
-            return _reopen, (self.filename, "r", True)
+            return _pickle.open_file, (self.filename, "r", True)
         if self.id._asked("created"):
             raise TypeError(
                 f"'{self.filename}' is being created, and no other process could open it: h5py objects cannot be pickled before "
                 "`swmr_mode = True` lets readers in, or the file is closed and opened again"
             )
-        return _reopen, (self.filename, self.mode, bool(self.id._asked("swmr")))
+        return _pickle.open_file, (self.filename, self.mode, bool(self.id._asked("swmr")))
 
     def __repr__(self):
         if not self.id:
@@ -447,6 +448,27 @@ def _open_core(name, mode, store, track_order, image):
     return _h5live.File.open_memory(mode, image, track_order, name, store and mode != "r")
 
 
+def _explained(opener, name):
+    """An opener whose errors are of the subclasses of OSError that the operating system's would be."""
+
+    def explained(mode):
+        doing = "open" if mode in ("r", "r+") else "create"
+        phrase = f"Unable to synchronously {doing} file (unable to open file: name = '{name}', errno = %d, error message = '%s')"
+        try:
+            return opener(mode)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            if mode == "x" and os.path.exists(name):
+                text = ": mode 'w' would replace it, mode 'a' add to it"
+                raise FileExistsError(errno.EEXIST, phrase % (errno.EEXIST, "File exists") + text) from None
+            if os.path.isdir(name):
+                raise IsADirectoryError(errno.EISDIR, phrase % (errno.EISDIR, "Is a directory")) from None
+            raise
+
+    return explained
+
+
 def _open(opener, mode, userblock):
     """The file in the first mode that goes."""
     if mode == "a":
@@ -459,10 +481,3 @@ def _open(opener, mode, userblock):
             raise ValueError(f"Requested userblock size ({userblock}) does not match that of existing file")
         return core
     return opener(_modes(mode)[0])
-
-
-def _reopen(path, mode, swmr):
-    """The file of a pickle."""
-    return File(path, mode if mode == "r" else "r+", swmr=swmr and mode == "r")
-
-

@@ -19,6 +19,10 @@ class Group(MutableMappingHDF5, HLObject):
             raise ValueError(f"{bind} is not a GroupID")
         super().__init__(bind)
 
+    # Groups are equal if they are the same one, and not if they hold the same, as mappings otherwise are.
+    __eq__ = HLObject.__eq__
+    __hash__ = HLObject.__hash__
+
     # --- creating ---
 
     def create_group(self, name, track_order=None, *, track_times=False):
