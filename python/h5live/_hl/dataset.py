@@ -669,6 +669,10 @@ class Dataset(HLObject):
             if missing:
                 raise ValueError(f"Field {missing[0]} does not appear in this type.")
         selection = self._select(args)
+        if self._core.rank == 0 and args and isinstance(args[0], h5r.RegionReference):
+            # One element is selected, or none.
+            selects_none = h5r.get_region(args[0], self.id).get_select_type() == h5s.SEL_NONE
+            return Empty(dtype) if selects_none else self[()]
         found = self.id._elements(selection, selection.shape)
         read_type = dtype if new_dtype is None else new_dtype
         if names:
