@@ -1,11 +1,15 @@
 //! What can be said of an object without reading its elements.
 
-use h5live::{Dataset, Layout, Object, Target};
+use h5live::{Attribute, Dataset, Layout, Object, Target};
 use serde_json::{Map, Value as Json, json};
 
 use crate::failure::Failure;
+use crate::filters;
 use crate::output::shape;
 use crate::render;
+
+/// How much of an attribute's value is shown, in characters.
+const SHOWN: usize = 60;
 
 /// How far it may grow, where it may.
 pub(crate) fn max_shape(dataset: &Dataset) -> Option<String> {
@@ -34,26 +38,11 @@ pub(crate) fn storage(dataset: &Dataset) -> String {
         (name, Some(chunk)) => format!("{name} {}", shape(chunk)),
         (name, None) => name.to_owned(),
     };
-    for filter in filters(dataset) {
+    for filter in filters::notation(dataset) {
         words.push_str(", ");
         words.push_str(&filter);
     }
     words
-}
-
-/// The filters, by their names and what matters of their parameters.
-pub(crate) fn filters(dataset: &Dataset) -> Vec<String> {
-    let name = |filter: h5live::FilterInfo| {
-        let name = filter.name.unwrap_or_else(|| format!("filter {}", filter.id));
-        match (name.as_str(), filter.values.as_slice()) {
-            ("deflate", [level]) => format!("gzip {level}"),
-            // The only parameter is the size of an element.
-            ("shuffle", _) | (_, []) => name,
-            (_, _) if filter.id < 256 => name,
-            (_, values) => format!("{name} {values:?}"),
-        }
-    };
-    dataset.filters().into_iter().map(name).collect()
 }
 
 /// The name of a layout.
@@ -95,10 +84,40 @@ pub(crate) fn json(object: &Object) -> Result<Map<String, Json>, Failure> {
             map.insert("layout".into(), json!(layout(dataset.layout())));
             map.insert("chunk_shape".into(), json!(dataset.chunk_shape()));
             map.insert("chunk_index".into(), json!(dataset.chunk_index()));
-            map.insert("filters".into(), json!(filters(dataset)));
+            map.insert("filters".into(), json!(filters::notation(dataset)));
+            map.insert("pipeline".into(), filters::json(dataset));
         }
     }
     Ok(map)
+}
+
+/// The attributes of an object, a line for each: name, value (as much as fits a line) and type.
+pub(crate) fn attribute_lines(object: &Object) -> Result<Vec<String>, Failure> {
+    let line = |attribute: &Attribute| {
+        let [value, datatype] = attribute_words(attribute)?;
+        Ok(format!("@{} = {value}  {datatype}", attribute.name()))
+    };
+    object.attributes()?.iter().map(line).collect()
+}
+
+/// An attribute's value, cut where it is long, and its type and shape.
+pub(crate) fn attribute_words(attribute: &Attribute) -> Result<[String; 2], Failure> {
+    let mut value = attribute.value()?.to_string();
+    if let Some((cut, _)) = value.char_indices().nth(SHOWN) {
+        value.truncate(cut);
+        value.push_str("...");
+    }
+    let dims = if attribute.shape().is_empty() { String::new() } else { format!(" {}", shape(attribute.shape())) };
+    Ok([value, format!("{}{dims}", attribute.datatype())])
+}
+
+/// The types and shapes of an object's attributes as one JSON object.
+pub(crate) fn attribute_types(object: &Object) -> Result<Json, Failure> {
+    let described = |attribute: Attribute| {
+        let shape = if attribute.is_null() { Json::Null } else { json!(attribute.shape()) };
+        (attribute.name().to_owned(), json!({ "type": attribute.datatype().to_string(), "shape": shape }))
+    };
+    Ok(Json::Object(object.attributes()?.into_iter().map(described).collect()))
 }
 
 /// The attributes of an object as one JSON object.

@@ -14,6 +14,7 @@ use crate::place::{self, Place};
 use crate::render;
 use crate::rows::pieces;
 use crate::selection;
+use crate::storage::StorageUse;
 
 /// How long a line of values may become.
 const WIDTH: usize = 100;
@@ -34,7 +35,7 @@ pub(crate) struct Dump {
     /// Only these elements of the dataset, as Python writes them: 0:10,5
     #[arg(short, long, value_name = "START:STOP:STEP,...", allow_hyphen_values = true)]
     selection: Option<String>,
-    /// No values
+    /// No values, but what they take in the file
     #[arg(short = 'H', long)]
     header: bool,
 }
@@ -148,6 +149,10 @@ impl Dumper for TextDumper {
                     describe::extent(dataset),
                     describe::storage(dataset)
                 )?;
+                if slabs.is_none() {
+                    let rows = StorageUse::of(dataset)?.rows(dataset);
+                    rows.iter().try_for_each(|row| writeln!(out, "  {}", row.join(": ")))?;
+                }
                 attributes(object, out)?;
                 match slabs {
                     Some(_) if dataset.is_null() => {}
@@ -169,7 +174,9 @@ impl Dumper for TextDumper {
 
 fn attributes(object: &Object, out: &mut dyn Write) -> Result<(), Failure> {
     for attribute in object.attributes()? {
-        writeln!(out, "  @{} = {}", attribute.name(), attribute.value()?)?;
+        let shape =
+            if attribute.shape().is_empty() { String::new() } else { format!(" {}", output::shape(attribute.shape())) };
+        writeln!(out, "  @{}  {}{shape} = {}", attribute.name(), attribute.datatype(), attribute.value()?)?;
     }
     Ok(())
 }
@@ -228,8 +235,12 @@ impl Dumper for JsonDumper {
             map.insert("members".into(), links.collect());
         }
         map.insert("attributes".into(), describe::attributes(object)?);
+        map.insert("attribute_types".into(), describe::attribute_types(object)?);
         let Object::Dataset(dataset) = object else { return Ok(write!(out, "{comma}\n{}", json!(map))?) };
-        let Some(slabs) = slabs else { return Ok(write!(out, "{comma}\n{}", json!(map))?) };
+        let Some(slabs) = slabs else {
+            map.insert("storage".into(), StorageUse::of(dataset)?.json());
+            return Ok(write!(out, "{comma}\n{}", json!(map))?);
+        };
         if dataset.is_null() || slabs.is_empty() {
             map.insert("data".into(), render::nested(&dataset.read_values(..)?, &[]));
             return Ok(write!(out, "{comma}\n{}", json!(map))?);

@@ -11,11 +11,9 @@ use serde_json::{Map, Value as Json, json};
 use crate::check::show;
 use crate::describe;
 use crate::failure::Failure;
-use crate::output::{self, bytes, shape, table, thousands};
+use crate::output::{self, bytes, size_of, table, thousands};
 use crate::place::{self, Place};
-
-/// How much of an attribute's value is shown, in characters.
-const SHOWN: usize = 60;
+use crate::storage::StorageUse;
 
 /// Tell what a file or object is: size, who writes it, shapes, types, storage, attributes
 #[derive(Debug, clap::Args)]
@@ -232,23 +230,8 @@ fn object(object: &Object) -> Result<Said, Failure> {
             rows.extend(describe::max_shape(dataset).map(|max| row("may grow to", max)));
             rows.push(row("type", dataset.datatype().to_string()));
             rows.push(row("layout", describe::layout(dataset.layout())));
-            let stored = dataset.storage_size()?;
-            let plain = dataset.len().saturating_mul(u64::from(dataset.datatype().size()));
-            if let Some(chunk) = dataset.chunk_shape() {
-                let mut count = 0u64;
-                dataset.for_each_chunk(|_| count += 1)?;
-                let index = dataset.chunk_index().unwrap_or("none");
-                rows.push(row("chunks", format!("{} of {}, found by: {index}", thousands(count), shape(chunk))));
-                map.insert("chunks".into(), json!(count));
-            }
-            let filters = describe::filters(dataset);
-            if !filters.is_empty() {
-                rows.push(row("filters", filters.join(", ")));
-            }
-            let ratio = if stored > 0 && plain > 0 { plain as f64 / stored as f64 } else { 1.0 };
-            let packed =
-                if filters.is_empty() { String::new() } else { format!(", for {} ({ratio:.2} : 1)", bytes(plain)) };
-            rows.push(row("stored", size_of(stored) + &packed));
+            let storage = StorageUse::of(dataset)?;
+            rows.extend(storage.rows(dataset));
             let fill = match dataset.fill_value()? {
                 Some(value) if dataset.has_fill_value() == Some(true) => value.to_string(),
                 Some(value) => format!("{value} (the default)"),
@@ -262,33 +245,23 @@ fn object(object: &Object) -> Result<Said, Failure> {
             for (file, path) in dataset.virtual_sources()? {
                 rows.push(row("shows", format!("{}{path}", file.map_or_else(String::new, |file| format!("{file}:")))));
             }
-            map.insert("stored_bytes".into(), json!(stored));
+            map.insert("storage".into(), storage.json());
         }
     }
     rows.push(row("header at", format!("{:#x}", object.address())));
     rows.extend(attribute_rows(&object.attributes()?)?);
     map.insert("address".into(), json!(object.address()));
     map.insert("attributes".into(), describe::attributes(object)?);
+    map.insert("attribute_types".into(), describe::attribute_types(object)?);
     Ok((map, rows))
 }
 
 fn attribute_rows(attributes: &[Attribute]) -> Result<Vec<Vec<String>>, Failure> {
-    let shown = |attribute: &Attribute| {
-        let mut value = attribute.value()?.to_string();
-        if value.chars().count() > SHOWN {
-            value = value.chars().take(SHOWN).chain("...".chars()).collect();
-        }
-        let dims = if attribute.shape().is_empty() { String::new() } else { format!(" {}", shape(attribute.shape())) };
-        Ok(row(&format!("@{}", attribute.name()), format!("{value}  {}{dims}", attribute.datatype())))
+    let told = |attribute: &Attribute| {
+        let [value, datatype] = describe::attribute_words(attribute)?;
+        Ok(row(&format!("@{}", attribute.name()), format!("{value}  {datatype}")))
     };
-    attributes.iter().map(shown).collect()
-}
-
-fn size_of(number: u64) -> String {
-    match number {
-        0..1024 => bytes(number),
-        _ => format!("{} ({} bytes)", bytes(number), thousands(number)),
-    }
+    attributes.iter().map(told).collect()
 }
 
 fn as_map(json: Json) -> Map<String, Json> {

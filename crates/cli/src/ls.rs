@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::describe;
 use crate::failure::Failure;
-use crate::output::{self, table};
+use crate::output::{self, bytes, table};
 use crate::place::{self, Place};
 
 /// List the members of a file or group
@@ -23,13 +23,16 @@ pub(crate) struct Ls {
     /// Groups below as well
     #[arg(short, long)]
     recursive: bool,
-    /// Kind, shape, type and storage of each
+    /// Kind, shape, type, storage and stored bytes of each, attributes below
     #[arg(short, long)]
     long: bool,
     /// A JSON array of objects
     #[arg(long)]
     json: bool,
 }
+
+/// Which column of the long form is flush right.
+const STORED_COLUMN: usize = 4;
 
 /// One line.
 struct Entry {
@@ -57,7 +60,11 @@ impl Ls {
             writeln!(out)?;
         } else if self.long {
             let rows: Vec<Vec<String>> = entries.iter().map(Entry::columns).collect();
-            out.write_all(table(&rows, &[]).as_bytes())?;
+            let lines = table(&rows, &[STORED_COLUMN]);
+            for (line, entry) in lines.lines().zip(&entries) {
+                writeln!(out, "{line}")?;
+                entry.write_attributes(&mut out)?;
+            }
         } else {
             for entry in entries {
                 writeln!(out, "{}", entry.shown())?;
@@ -100,21 +107,40 @@ impl Entry {
     }
 
     fn columns(&self) -> Vec<String> {
-        let [shape, datatype, storage] = match &self.object {
+        let [shape, datatype, storage, stored] = match &self.object {
             Some(Object::Dataset(dataset)) => {
                 let grows = describe::max_shape(dataset).map(|max| format!(" of {max}")).unwrap_or_default();
                 let shape = describe::extent(dataset) + &grows;
-                [shape, dataset.datatype().to_string(), describe::storage(dataset)]
+                let stored = dataset.storage_size().map_or_else(|_| "damaged".to_owned(), bytes);
+                [shape, dataset.datatype().to_string(), describe::storage(dataset), stored]
             }
-            Some(Object::Datatype(datatype)) => [String::new(), datatype.datatype().to_string(), String::new()],
+            Some(Object::Datatype(datatype)) => {
+                [String::new(), datatype.datatype().to_string(), String::new(), String::new()]
+            }
             Some(Object::Group(_)) | None => Default::default(),
         };
-        vec![self.kind.to_string(), shape, datatype, storage, self.shown()]
+        vec![self.kind.to_string(), shape, datatype, storage, stored, self.shown()]
+    }
+
+    /// A line for each attribute, beneath the object's.
+    fn write_attributes(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let Some(object) = &self.object else { return Ok(()) };
+        for line in describe::attribute_lines(object)? {
+            writeln!(out, "    {line}")?;
+        }
+        Ok(())
     }
 
     fn json(&self) -> Result<Json, Failure> {
         let mut map = match &self.object {
-            Some(object) => describe::json(object)?,
+            Some(object) => {
+                let mut map = describe::json(object)?;
+                if let Object::Dataset(dataset) = object {
+                    map.insert("stored_bytes".into(), json!(dataset.storage_size()?));
+                }
+                map.insert("attributes".into(), describe::attributes(object)?);
+                map
+            }
             None => Map::from_iter([("kind".to_owned(), json!(self.kind.to_string()))]),
         };
         if let Some(target) = &self.target {

@@ -10,6 +10,7 @@ mod demo;
 mod describe;
 mod dump;
 mod failure;
+mod filters;
 mod follow;
 mod info;
 mod ls;
@@ -23,6 +24,7 @@ mod render;
 mod repack;
 mod rows;
 mod selection;
+mod storage;
 mod tail;
 mod watch;
 

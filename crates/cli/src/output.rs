@@ -86,6 +86,14 @@ pub(crate) fn bytes(number: u64) -> String {
     format!("{:.1} {}", number as f64 / 1024f64.powi(power as i32), UNITS[power as usize - 1])
 }
 
+/// The same, with the exact number where it is large.
+pub(crate) fn size_of(number: u64) -> String {
+    match number {
+        0..1024 => bytes(number),
+        _ => format!("{} ({} bytes)", bytes(number), thousands(number)),
+    }
+}
+
 /// A shape as Python writes it: `()`, `(5,)`, `(5, 512)`.
 pub(crate) fn shape(dims: &[u64]) -> String {
     match dims {

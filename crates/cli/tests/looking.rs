@@ -25,11 +25,15 @@ fn listing() {
         assert_eq!(output(&run(directory.path(), arguments)), expected, "{arguments:?}");
     }
     let long = output(&run(directory.path(), &["ls", "-l", "run.h5/entry"]));
-    let signal = "dataset  (10, 3) of (unlimited, 3)  f64       chunked (4, 3), shuffle, gzip 4  signal\n";
+    let signal = "dataset  (10, 3) of (unlimited, 3)  f64       chunked (4, 3), shuffle, gzip 4";
     assert!(long.contains(signal), "{long}");
+    assert!(long.ends_with("signal\n    @units = \"mV\"  vlen str\n"), "{long}");
     let listed = json_of(&output(&run(directory.path(), &["ls", "--json", "run.h5/entry"])));
     assert_eq!(listed[2]["shape"], json!([10, 3]));
     assert_eq!(listed[2]["name"], "signal");
+    assert_eq!(listed[2]["attributes"], json!({ "units": "mV" }));
+    assert_eq!(listed[2]["pipeline"][1]["values"], json!([4]));
+    assert!(listed[2]["stored_bytes"].as_u64().unwrap() > 0);
 }
 
 #[test]
@@ -41,13 +45,27 @@ fn describing() {
         assert!(told.contains(words), "{words:?} in {told}");
     }
     let told = output(&run(directory.path(), &["info", "run.h5", "entry/signal"]));
-    for words in ["(10, 3)", "(unlimited, 3)", "3 of (4, 3), found by: extensible array", "shuffle, gzip 4", "\"mV\""] {
+    for words in [
+        "(10, 3)",
+        "(unlimited, 3)",
+        "3 of (4, 3)\n",
+        "extensible array\n",
+        "96 B, stored as",
+        "shuffle, gzip 4",
+        "\"mV\"",
+    ] {
         assert!(told.contains(words), "{words:?} in {told}");
     }
     let told = json_of(&output(&run(directory.path(), &["info", "--json", "run.h5"])));
     assert_eq!((&told["writer"]["state"], &told["datasets"]), (&json!("closed"), &json!(3)));
     let told = json_of(&output(&run(directory.path(), &["info", "--json", "run.h5/entry/signal"])));
-    assert_eq!((&told["chunks"], &told["attributes"]), (&json!(3), &json!({ "units": "mV" })));
+    let chunks = &told["storage"]["chunks"];
+    assert_eq!((&chunks["count"], &chunks["room"], &chunks["plain_bytes"]), (&json!(3), &json!(3), &json!(96)));
+    let sizes = ["min_bytes", "mean_bytes", "max_bytes"].map(|name| chunks[name].as_f64().unwrap());
+    assert!(sizes.is_sorted() && sizes[0] > 0.0 && sizes[2] < 96.0, "{told}");
+    assert_eq!(told["storage"]["stored_bytes"].as_f64().unwrap(), sizes[1] * 3.0);
+    assert_eq!(told["attributes"], json!({ "units": "mV" }));
+    assert_eq!(told["attribute_types"]["units"], json!({ "type": "vlen str", "shape": [] }));
 }
 
 #[test]
@@ -55,7 +73,8 @@ fn dumping() {
     let directory = scratch();
     example(&directory.path().join("run.h5"));
     let told = output(&run(directory.path(), &["dump", "run.h5"]));
-    for words in ["/entry/number  i32 scalar", "  -7\n", "@units = \"mV\"", "  [9, 0] 13.5, 14.0, 14.5\n", "\"t, wo\""]
+    for words in
+        ["/entry/number  i32 scalar", "  -7\n", "@units  vlen str = \"mV\"", "  [9, 0] 13.5, 14.0, 14.5\n", "\"t, wo\""]
     {
         assert!(told.contains(words), "{words:?} in {told}");
     }

@@ -1,4 +1,4 @@
-//! Extensible arrays (VII.C): the index of a chunked dataset with one unlimited dimension.
+//! Extensible arrays (VII.D): the index of a chunked dataset with one unlimited dimension.
 //!
 //! An array is a header naming an index block. The first elements lie in the index block itself; the next ones in data
 //! blocks the index block names; all later ones in data blocks named by super blocks. The blocks grow along a series

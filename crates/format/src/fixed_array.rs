@@ -1,4 +1,4 @@
-//! Fixed arrays (VII.D): the index of a chunked dataset whose dimensions are all limited.
+//! Fixed arrays (VII.C): the index of a chunked dataset whose dimensions are all limited.
 //!
 //! A header names one data block that has room for every chunk there can be; beyond a number of elements the block is
 //! cut into pages, each with its own checksum.

@@ -1,4 +1,4 @@
-//! Free-space managers (III.I): which parts of the file, or of a fractal heap, are free.
+//! Free-space managers (III.H): which parts of the file, or of a fractal heap, are free.
 
 use crate::{Addr, Cursor, Result, Why, Widths};
 

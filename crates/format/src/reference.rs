@@ -1,5 +1,4 @@
-//! References of HDF5 1.12 and later, to objects, regions and attributes of this or another file (not in the
-//! specification's text).
+//! References of HDF5 1.12 and later, to objects, regions and attributes of this or another file (specification VIII.B).
 //!
 //! An element has a type, flags and either the reference itself, where it is one to an object of the same file, or a size
 //! and a global heap ID. The heap object has the rest: the object's token, the other file's name, the region or attribute.

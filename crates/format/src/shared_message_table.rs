@@ -1,4 +1,4 @@
-//! The shared object header message table (IV.A.2.p and III.H): messages that several objects share.
+//! The shared object header message table (IV.A.2.p and III.I): messages that several objects share.
 //!
 //! The table has an index for each group of message types. An index is a list while it is short and a version 2 B-tree
 //! (records of type 7) later; most messages lie in the fractal heap of their index.

@@ -46,7 +46,9 @@
 use h5live_format::message::datatype::{self, FloatOrder};
 use h5live_format::message::{self, Datatype, FilterPipeline};
 
-pub use h5live_filter::{BitField, ByteOrder, ChunkForm, ElementType, Encoded, Filter, FilterId, Problem, Registry};
+pub use h5live_filter::{
+    BitField, ByteOrder, ChunkForm, ElementType, Encoded, Error, Filter, FilterId, Problem, Registry,
+};
 
 use crate::create::DatasetBuilder;
 use crate::dataset::FilterInfo;

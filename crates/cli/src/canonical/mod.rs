@@ -1,7 +1,8 @@
 //! `h5live describe`: all that a file holds, in a form that another reader of HDF5 can be held against.
 //!
 //! One JSON object: `objects` maps each path to what is there. Values are digests: SHA-256 over numbers in little-endian
-//! order, over a JSON list of anything else. What cannot be read is `{"error": TEXT}` in its place.
+//! order, over a JSON list of anything else. What cannot be read is `{"error": TEXT}` in its place, with the number of a
+//! `missing_filter` if that is why.
 
 mod digest;
 mod json;
@@ -9,12 +10,12 @@ mod object;
 mod types;
 mod walk;
 
-use std::fmt::Display;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use h5live::File;
+use h5live::filter::Error as FilterError;
+use h5live::{Error, ErrorKind, File};
 use sha2::{Digest, Sha256};
 
 use self::json::{Fields, list};
@@ -79,10 +80,13 @@ fn can_be_followed(file: &File) -> bool {
     file.superblock_version() >= 3 && matches!(file.consistency_flags() & 0x05, 0x00 | 0x05)
 }
 
-/// An error in the place of a value.
-fn failed(error: &impl Display) -> String {
+/// An error in the place of a value. Where all that is wrong is a filter that is not available, its number is there as well.
+fn failed(error: &Error) -> String {
     let mut fields = Fields::new();
     fields.put_text("error", error.to_string().as_bytes());
+    if let ErrorKind::Filter { source: FilterError::Unknown { id, .. }, .. } = error.kind() {
+        fields.put("missing_filter", id.0);
+    }
     fields.done()
 }
 

@@ -1,4 +1,4 @@
-//! Extensible arrays (VII.C): header, index block, super blocks, data blocks and their pages.
+//! Extensible arrays (VII.D): header, index block, super blocks, data blocks and their pages.
 
 use h5live_format::array_element::{ElementForm, StoredChunk};
 use h5live_format::extensible_array::{

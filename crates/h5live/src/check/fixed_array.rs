@@ -1,4 +1,4 @@
-//! Fixed arrays (VII.D): header, data block and its pages.
+//! Fixed arrays (VII.C): header, data block and its pages.
 
 use h5live_format::array_element::PageBitmap;
 use h5live_format::fixed_array::{DataBlock, Header, Page, PagedPrefix};

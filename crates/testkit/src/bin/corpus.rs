@@ -108,13 +108,21 @@ fn judge(options: &Options) -> Result<Summary, String> {
         return Err(why);
     }
     let mut summary = Summary::default();
+    let mut explained = Vec::new();
     let mut slowest: Option<(Duration, String)> = None;
     for outcome in outcomes.into_inner().expect("no thread panics").into_iter().flatten() {
         summary.add(&corpus.tags(&outcome.job.name), &outcome.comparison);
         tell(&outcome, options.verbose);
+        if outcome.comparison.verdict == Verdict::Explained {
+            explained.push(format!("{}: {}", outcome.job.name, outcome.comparison.missing_filters()));
+        }
         if slowest.as_ref().is_none_or(|(took, _)| *took < outcome.job.took) {
             slowest = Some((outcome.job.took, outcome.job.name));
         }
+    }
+    if !explained.is_empty() {
+        println!("\nexplained: all is as it should be, but for elements behind filters that are not available");
+        explained.iter().for_each(|line| println!("        {line}"));
     }
     println!("\n{summary}");
     if let Some((took, name)) = slowest {
@@ -139,11 +147,14 @@ fn tell(outcome: &Outcome, verbose: bool) {
     let word = match comparison.verdict {
         Verdict::Pass => "PASS",
         Verdict::Lenient => "LENIENT",
+        Verdict::Explained => "MISSING",
         Verdict::Fail => "FAIL",
     };
-    if verbose || comparison.verdict == Verdict::Fail {
-        println!("{word:8}{}", job.name);
+    // What is explained has its own list at the end.
+    if !verbose && comparison.verdict != Verdict::Fail {
+        return;
     }
+    println!("{word:8}{}", job.name);
     let shown = if verbose { usize::MAX } else { SHOWN };
     for found in comparison.differences.iter().take(shown) {
         let clip = |text: String| text.chars().take(160).collect::<String>();

@@ -9,6 +9,7 @@ use super::{Comparison, Tags, Verdict};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     all: Count,
+    explained: u64,
     categories: BTreeMap<String, Count>,
     tags: BTreeMap<String, Count>,
     aspects: BTreeMap<&'static str, u64>,
@@ -31,11 +32,13 @@ impl Summary {
     pub fn add(&mut self, tags: &Tags, comparison: &Comparison) {
         let failed = comparison.verdict == Verdict::Fail;
         self.all.add(failed);
+        self.explained += u64::from(comparison.verdict == Verdict::Explained);
         self.categories.entry(tags.category.clone()).or_default().add(failed);
         for tag in &tags.tags {
             self.tags.entry(tag.clone()).or_default().add(failed);
         }
-        let aspects: BTreeSet<&'static str> = comparison.differences.iter().map(|found| found.aspect).collect();
+        let told = comparison.differences.iter().filter(|_| failed);
+        let aspects: BTreeSet<&'static str> = told.map(|found| found.aspect).collect();
         for aspect in aspects {
             *self.aspects.entry(aspect).or_default() += 1;
         }
@@ -47,7 +50,7 @@ impl Summary {
         self.all.failed
     }
 
-    /// Files that passed.
+    /// Files that passed, those among them that are explained included.
     #[must_use]
     pub fn passed(&self) -> u64 {
         self.all.passed
@@ -73,6 +76,6 @@ impl fmt::Display for Summary {
             let aspects: Vec<String> = self.aspects.iter().map(|(aspect, count)| format!("{aspect} {count}")).collect();
             writeln!(f, "failed by aspect: {}", aspects.join(", "))?;
         }
-        write!(f, "{} passed, {} failed", self.all.passed, self.all.failed)
+        write!(f, "{} passed ({} explained), {} failed", self.all.passed, self.explained, self.all.failed)
     }
 }
