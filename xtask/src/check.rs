@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::command::{cargo, run, succeeds};
-use crate::corpus;
 use crate::setup::{ENVIRONMENTS, install};
+use crate::{corpus, python};
 
 /// All tests, or those whose names contain one of the filters.
 pub(crate) fn test(filters: &[String]) -> Result<(), Failure> {
@@ -22,7 +22,8 @@ pub(crate) fn test(filters: &[String]) -> Result<(), Failure> {
         // cargo takes one filter itself; its test executables take any number.
         false => &["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--"],
     };
-    run(with_python(cargo(runner).args(filters)))
+    run(with_python(cargo(runner).args(filters)))?;
+    if filters.is_empty() { python::quick_test() } else { Ok(()) }
 }
 
 /// Everything that must pass before a change is accepted.
@@ -30,12 +31,18 @@ pub(crate) fn ci(_: &[String]) -> Result<(), Failure> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    python::lint()?;
     test(&[])?;
     corpus::judge_all()
 }
 
-/// Benchmarks, all or those named.
+/// Benchmarks, all or those named; after the word `python` those of the Python package.
 pub(crate) fn bench(names: &[String]) -> Result<(), Failure> {
+    if let Some((first, names)) = names.split_first()
+        && first == "python"
+    {
+        return python::bench(names);
+    }
     install()?;
     run(with_python(cargo(&["run", "--release", "--package", "h5live-bench", "--"]).args(names)))
 }

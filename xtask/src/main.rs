@@ -38,7 +38,12 @@ const TASKS: &[Task] = &[
         "real processes: kills, opens, together, ends, readers, structure; --count N",
     ),
     ("python", "[FILTER..]", python::test, "build the Python wheel, and run its tests and h5py's own on it"),
-    ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
+    (
+        "bench",
+        "[python] [NAME..]",
+        check::bench,
+        "measure beside h5py and plain reads and writes, and print the ratios; python: the Python package",
+    ),
 ];
 
 fn main() -> ExitCode {
