@@ -62,7 +62,7 @@ impl Attributes {
         let numpy = NumpyType::of(py, found.datatype())?;
         let dtype = numpy.dtype.bind(py);
         match numpy.form {
-            Form::Plain if found.shape().is_empty() => memory::scalar(py, found.raw(), dtype).map(Some),
+            Form::Plain if found.shape().is_empty() => memory::scalar(py, found.raw(), &numpy).map(Some),
             Form::Plain => {
                 let array = memory::empty(py, found.shape(), dtype)?;
                 memory::with_bytes_mut(&array, |bytes| {

@@ -379,7 +379,7 @@ impl Dataset {
                 let mut bytes = [0; SMALL];
                 let bytes = &mut bytes[..self.element_size()];
                 py.detach(|| self.fetch(&selected, bytes)).or_raise(Doing::Read)?;
-                memory::scalar(py, bytes, dtype).map(Some)
+                memory::scalar(py, bytes, numpy).map(Some)
             }
             _ => {
                 let array = memory::empty(py, &selected.shape, dtype)?;
@@ -422,7 +422,7 @@ impl Dataset {
         memory::with_bytes(array, |bytes| py.detach(|| self.store(&selection.0, bytes)).or_raise(Doing::Write))
     }
 
-    /// Writes an array of the dataset's own type and of the selection's shape; `False` if it is none, or the expression is
+    /// Writes an array of the dataset's own type and of the selection's shape, or of one element for all; `False` if it is none, or the expression is
     /// for the package to deal with.
     fn write(&self, py: Python<'_>, index: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.refuse_reader(Doing::Write)?;
@@ -441,6 +441,16 @@ impl Dataset {
             Err(NotHere::ForThePackage) => return Ok(false),
             Err(NotHere::Wrong(error)) => return Err(error),
         };
+        if array.ndim() == 0 && !selected.shape.is_empty() {
+            let bytes = self.bytes(&selected)?;
+            if bytes > REPEATED {
+                return Ok(false);
+            }
+            return memory::with_bytes(array, |element| {
+                let bytes = element.repeat(bytes / element.len().max(1));
+                py.detach(|| self.store(&selected, &bytes)).or_raise(Doing::Write).map(|()| true)
+            });
+        }
         if !array.shape().iter().map(|dim| *dim as u64).eq(selected.shape.iter().copied()) {
             return Ok(false);
         }
@@ -457,6 +467,29 @@ impl Dataset {
     fn resize(&self, py: Python<'_>, shape: Vec<u64>) -> PyResult<()> {
         self.refuse_reader(Doing::Resize)?;
         py.detach(|| self.dataset.resize(shape)).or_raise(Doing::Resize)
+    }
+
+    /// Resizes as a program asks for it: to a shape, or along one axis to a number. `False` if that is for the package to look at.
+    fn resize_to(&self, py: Python<'_>, size: &Bound<'_, PyAny>, axis: &Bound<'_, PyAny>) -> PyResult<bool> {
+        if !self.handle.is_open() || self.dataset.layout() != Layout::Chunked {
+            return Ok(false);
+        }
+        let shape = if axis.is_none() {
+            let Ok(shape) = size.extract::<Vec<u64>>() else { return Ok(false) };
+            shape
+        } else {
+            let (Ok(size), Ok(axis)) = (size.extract::<u64>(), axis.extract::<usize>()) else { return Ok(false) };
+            let mut shape = self.dataset.shape();
+            match shape.get_mut(axis) {
+                Some(dim) => *dim = size,
+                None => return Ok(false),
+            }
+            shape
+        };
+        if shape.len() != self.dataset.rank() {
+            return Ok(false);
+        }
+        self.resize(py, shape).map(|()| true)
     }
 
     /// Stores a chunk as it is.
@@ -500,6 +533,9 @@ impl Dataset {
 
 /// Elements of no more bytes than this are read without asking for memory.
 const SMALL: usize = 64;
+
+/// One element is repeated in memory to at most so many bytes.
+const REPEATED: usize = 1 << 20;
 
 /// A region reference in parts: the dataset's address, and what it selects of it.
 pub(crate) fn region<'py>(py: Python<'py>, reference: Reference) -> PyResult<Option<Bound<'py, PyTuple>>> {

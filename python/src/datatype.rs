@@ -20,7 +20,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::errors::{Doing, OrRaise};
-use crate::memory;
+use crate::memory::{self, Number};
 
 /// A datatype of the file.
 #[pyclass(frozen, module = "h5live._h5live", eq, hash)]
@@ -114,6 +114,8 @@ pub(crate) enum Form {
 pub(crate) struct NumpyType {
     pub(crate) dtype: Py<PyAny>,
     pub(crate) form: Form,
+    /// How a single element is made, where that is simple.
+    pub(crate) number: Option<Number>,
 }
 
 impl NumpyType {
@@ -136,7 +138,8 @@ impl NumpyType {
             h5live::Datatype::VarLenString(_) => Form::Text,
             _ => Form::Converted,
         };
-        let made = std::sync::Arc::new(Self { dtype, form });
+        let number = if plain { Number::of(dtype.bind(py))? } else { None };
+        let made = std::sync::Arc::new(Self { dtype, form, number });
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST {
             known.clear();

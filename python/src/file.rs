@@ -53,6 +53,7 @@ impl File {
         userblock: u64,
         locking_as: Option<String>,
     ) -> PyResult<Self> {
+        let locks = locking_as.as_deref().and_then(locking_of);
         let doing = if matches!(mode, "w" | "x") { Doing::CreateFile } else { Doing::OpenFile };
         if let Some(opened) = handle::find(&path) {
             let refuse = |why: &str| Err(PyOSError::new_err(format!("{} ({why}): {}", phrase(doing), path.display())));
@@ -69,13 +70,17 @@ impl File {
         let file = py.detach(|| -> Result<h5live::File, Failure> {
             let builder = || {
                 let builder = h5live::File::builder().userblock(userblock);
-                if track_order { builder.track_order() } else { builder }
+                let builder = if track_order { builder.track_order() } else { builder };
+                match locks {
+                    Some(locks) => builder.locking(locks),
+                    None => builder,
+                }
             };
             Ok(match mode {
                 "w" => builder().create(&path)?,
                 "x" if path.exists() => return Err(Failure::Exists),
                 "x" => builder().create(&path)?,
-                "r+" => h5live::File::append(&path)?,
+                "r+" => builder().append(&path)?,
                 _ if swmr => h5live::File::follow(&path)?,
                 _ => {
                     if locking {
@@ -398,6 +403,16 @@ fn refuse_unfinished(path: &std::path::Path) -> Result<(), Failure> {
     match file.lock(LockMode::Shared, Locking::from_env()) {
         Err(LockError::Conflict { .. }) => Err(Failure::Locked),
         _ => Ok(()),
+    }
+}
+
+/// What h5py's `locking=` asks for; the environment decides where it was not given.
+fn locking_of(asked: &str) -> Option<Locking> {
+    match asked {
+        "true" => Some(Locking::On),
+        "false" => Some(Locking::Off),
+        "best-effort" => Some(Locking::BestEffort),
+        _ => None,
     }
 }
 

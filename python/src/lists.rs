@@ -68,14 +68,22 @@ impl Frame {
 pub(crate) fn read(dataset: &Dataset, axes: &[Along], element_size: usize, out: &mut [u8]) -> Result<()> {
     /// Bytes that are read although nobody asked for them, rather than beginning a new read.
     const GAP: u64 = 16 << 10;
+    /// The most bytes of one read that goes on over a gap: what is read and picked from stays in the processor's cache.
+    const AT_ONCE: u64 = 256 << 10;
     let Some((axis, list)) = list_axis(axes) else { return Ok(()) };
     let Frame { outer, inner } = Frame::of(axes, axis);
     let piece = inner * element_size;
     let chunk = dataset.chunk_shape().map(|chunk| chunk[axis]);
     let gap = GAP / (piece.max(1) as u64) + 1;
-    let apart = |one: u64, other: u64| match chunk {
-        Some(chunk) => one / chunk != other / chunk && other - one > gap,
-        None => other - one > gap,
+    let most = (AT_ONCE / (outer * piece).max(1) as u64).max(1);
+    let mut begun = list.first().copied().unwrap_or(0);
+    let apart = |one: u64, other: u64| {
+        let far = other - one > gap || other - begun >= most && other - one > 1;
+        let apart = far && chunk.is_none_or(|chunk| one / chunk != other / chunk);
+        if apart {
+            begun = other;
+        }
+        apart
     };
     let mut read = Vec::new();
     for group in groups(list, apart) {
@@ -84,14 +92,37 @@ pub(crate) fn read(dataset: &Dataset, axes: &[Along], element_size: usize, out: 
         read.resize(outer * range.len() as usize * piece, 0);
         dataset.read_raw_into(selection, &mut read)?;
         for before in 0..outer {
-            for (number, at) in (group.first as usize..).zip(group.at) {
-                let from = (before * range.len() as usize + (at - range.start) as usize) * piece;
-                let to = (before * list.len() + number) * piece;
-                out[to..to + piece].copy_from_slice(&read[from..from + piece]);
-            }
+            let from = &read[before * range.len() as usize * piece..];
+            let to = (before * list.len() + group.first as usize) * piece;
+            pick(from, range.start, group.at, piece, &mut out[to..to + group.at.len() * piece]);
         }
     }
     Ok(())
+}
+
+/// Copies the pieces at the places `at` of an axis, of which `from` begins with place `start`, one after the other to `out`.
+fn pick(from: &[u8], start: u64, at: &[u64], piece: usize, out: &mut [u8]) {
+    /// With the number of bytes known, each copy is one instruction and no call.
+    fn fixed<const N: usize>(from: &[u8], start: u64, at: &[u64], out: &mut [u8]) {
+        for (to, at) in out.as_chunks_mut::<N>().0.iter_mut().zip(at) {
+            let first = (at - start) as usize * N;
+            to.copy_from_slice(&from[first..first + N]);
+        }
+    }
+    match piece {
+        1 => fixed::<1>(from, start, at, out),
+        2 => fixed::<2>(from, start, at, out),
+        4 => fixed::<4>(from, start, at, out),
+        8 => fixed::<8>(from, start, at, out),
+        16 => fixed::<16>(from, start, at, out),
+        0 => {}
+        _ => {
+            for (to, at) in out.chunks_exact_mut(piece).zip(at) {
+                let first = (at - start) as usize * piece;
+                to.copy_from_slice(&from[first..first + piece]);
+            }
+        }
+    }
 }
 
 /// Writes `data`, as many bytes as the product of `axes` has.

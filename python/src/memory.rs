@@ -1,10 +1,15 @@
 //! numpy arrays and what they are made of.
 
-use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{
+    PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
+
+use crate::datatype::NumpyType;
 
 /// Attributes of the module `numpy`, looked up once.
 macro_rules! numpy_attribute {
@@ -61,10 +66,11 @@ pub(crate) fn with_bytes<T>(array: &Bound<'_, PyAny>, act: impl FnOnce(&[u8]) ->
 /// The array with at least one axis; `None` if it has no bytes.
 fn with_axes<'py>(array: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = array.py();
-    if array.getattr(pyo3::intern!(py, "nbytes"))?.extract::<usize>()? == 0 {
+    let known = array.cast::<PyUntypedArray>()?;
+    if known.len() == 0 || known.dtype().itemsize() == 0 {
         return Ok(None);
     }
-    if array.getattr(pyo3::intern!(py, "ndim"))?.extract::<usize>()? == 0 {
+    if known.ndim() == 0 {
         return array.call_method1(pyo3::intern!(py, "reshape"), (1,)).map(Some);
     }
     Ok(Some(array.clone()))
@@ -74,8 +80,60 @@ fn not_contiguous(_: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err("the array is not C-contiguous")
 }
 
+/// A number type of the machine's own byte order, with numpy's class for its elements.
+pub(crate) struct Number {
+    class: Py<PyAny>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Signed,
+    Unsigned,
+    Float,
+}
+
+impl Number {
+    /// The number type that a numpy type is; `None` for any other.
+    pub(crate) fn of(dtype: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let (kind, size): (char, usize) = (dtype.getattr("kind")?.extract()?, dtype.getattr("itemsize")?.extract()?);
+        let kind = match (kind, size) {
+            ('i', 1 | 2 | 4 | 8) => Kind::Signed,
+            ('u', 1 | 2 | 4 | 8) => Kind::Unsigned,
+            ('f', 4 | 8) => Kind::Float,
+            _ => return Ok(None),
+        };
+        if !dtype.getattr("isnative")?.is_truthy()? {
+            return Ok(None);
+        }
+        Ok(Some(Self { class: dtype.getattr("type")?.unbind(), kind }))
+    }
+
+    /// The element of these bytes; `None` if there are not as many as it takes.
+    fn scalar<'py>(&self, py: Python<'py>, bytes: &[u8]) -> Option<PyResult<Bound<'py, PyAny>>> {
+        let class = self.class.bind(py);
+        Some(match (self.kind, bytes.len()) {
+            (Kind::Signed, 1) => class.call1((i8::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Signed, 2) => class.call1((i16::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Signed, 4) => class.call1((i32::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Signed, 8) => class.call1((i64::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Unsigned, 1) => class.call1((u8::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Unsigned, 2) => class.call1((u16::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Unsigned, 4) => class.call1((u32::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Unsigned, 8) => class.call1((u64::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Float, 4) => class.call1((f32::from_ne_bytes(bytes.try_into().ok()?),)),
+            (Kind::Float, 8) => class.call1((f64::from_ne_bytes(bytes.try_into().ok()?),)),
+            _ => return None,
+        })
+    }
+}
+
 /// One element from its bytes, as numpy's scalar (or a `void` for compound types).
-pub(crate) fn scalar<'py>(py: Python<'py>, bytes: &[u8], dtype: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn scalar<'py>(py: Python<'py>, bytes: &[u8], numpy: &NumpyType) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(element) = numpy.number.as_ref().and_then(|number| number.scalar(py, bytes)) {
+        return element;
+    }
+    let dtype = numpy.dtype.bind(py);
     let buffer = pyo3::types::PyByteArray::new(py, bytes);
     let array = np_ndarray(py)?.call1((PyTuple::empty(py), dtype, buffer))?;
     array.get_item(PyTuple::empty(py))

@@ -101,7 +101,9 @@ impl Selected {
             {
                 return Self::masked(mask, dims);
             }
-            if only.hasattr(pyo3::intern!(only.py(), "_h5live_index"))? {
+            // Not asked of numbers and slices: an attribute that is missing costs more than reading a few elements.
+            let is_plain = only.is_exact_instance_of::<PyInt>() || only.is_exact_instance_of::<PySlice>();
+            if !is_plain && only.hasattr(pyo3::intern!(only.py(), "_h5live_index"))? {
                 return Err(NotHere::ForThePackage);
             }
         }
@@ -241,10 +243,13 @@ impl Axis {
                     return Err(PyTypeError::new_err("Boolean indexing array has incompatible shape").into());
                 }
                 let mask = array.cast::<PyArrayDyn<bool>>()?.readonly();
-                (0..).zip(mask.as_array().iter()).filter(|(_, chosen)| **chosen).map(|(at, _)| at).collect()
+                match mask.as_slice() {
+                    Ok(mask) => chosen(mask),
+                    Err(_) => chosen(&mask.as_array().iter().copied().collect::<Vec<bool>>()),
+                }
             }
             'i' | 'u' => {
-                let wide = array.call_method1("astype", ("int64",))?;
+                let wide = numpy.call_method1(pyo3::intern!(py, "asarray"), (array, "int64"))?;
                 let wide = wide.cast::<PyArrayDyn<i64>>()?.readonly();
                 let place = |at: &i64| {
                     let at = if *at < 0 { at + dim as i64 } else { *at };
@@ -262,6 +267,19 @@ impl Axis {
         }
         Ok(Self { along: Along::List(list), is_number: false })
     }
+}
+
+/// The places where a mask is true.
+fn chosen(mask: &[bool]) -> Vec<u64> {
+    /// Entries that are passed over together if none is true: most masks choose few.
+    const TOGETHER: usize = 32;
+    let mut places = Vec::new();
+    for (first, part) in (0..).step_by(TOGETHER).zip(mask.chunks(TOGETHER)) {
+        if part.iter().fold(false, |any, chosen| any | chosen) {
+            places.extend((first..).zip(part).filter(|(_, chosen)| **chosen).map(|(at, _): (u64, _)| at));
+        }
+    }
+    places
 }
 
 const ONE_AXIS: &str = "Only 1D arrays allowed for fancy indexing";

@@ -4,15 +4,16 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::command::{cargo, run, succeeds};
-use crate::corpus;
 use crate::fuzz::fuzz;
 use crate::setup::{ENVIRONMENTS, install};
+use crate::{corpus, python};
 
 /// What is said of the sources without running them: formatting, clippy, documentation.
 pub(crate) fn lint(_: &[String]) -> Result<(), Failure> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    python::lint()
 }
 
 /// Installs what is needed and runs everything: tests, a corpus, a minute of fuzzing; or only the tests whose names contain one of the
@@ -33,14 +34,20 @@ pub(crate) fn test(filters: &[String]) -> Result<(), Failure> {
     };
     run(with_python(cargo(runner).args(filters)))?;
     if filters.is_empty() {
+        python::quick_test()?;
         corpus::judge_all()?;
         fuzz(&[])?;
     }
     Ok(())
 }
 
-/// Benchmarks, all or those named.
+/// Benchmarks, all or those named; after the word `python` those of the Python package.
 pub(crate) fn bench(names: &[String]) -> Result<(), Failure> {
+    if let Some((first, names)) = names.split_first()
+        && first == "python"
+    {
+        return python::bench(names);
+    }
     install()?;
     run(with_python(cargo(&["run", "--release", "--package", "h5live-bench", "--"]).args(names)))
 }

@@ -50,7 +50,12 @@ const TASKS: &[Task] = &[
         fuzz::fuzz,
         "look for inputs that make reading panic, hang or take too much memory: --executions N each, --minutes M in all",
     ),
-    ("bench", "[NAME..]", check::bench, "measure beside h5py and plain reads and writes, and print the ratios"),
+    (
+        "bench",
+        "[python] [NAME..]",
+        check::bench,
+        "measure beside h5py and plain reads and writes, and print the ratios; python: the Python package",
+    ),
 ];
 
 fn main() -> ExitCode {

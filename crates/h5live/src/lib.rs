@@ -60,6 +60,7 @@ pub use h5live_format::message::datatype;
 pub use h5live_format::message::{CharacterSet, Datatype, FillTime, Name, StringPadding};
 /// Elements of a dataset as region references name them.
 pub use h5live_format::selection as region;
+pub use h5live_storage::Locking;
 pub use half::f16;
 pub use lifecycle::{FileBuilder, Live};
 pub use live::{WriterIdentity, WriterState};

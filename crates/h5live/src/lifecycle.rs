@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h5live_filter::Registry;
-use h5live_storage::{Barrier, ReadAt, Storage};
+use h5live_storage::{Barrier, Locking, ReadAt, Storage};
 
 use crate::dataset::refresh_together;
 use crate::error::{Error, ErrorKind, Result};
@@ -31,6 +31,7 @@ pub struct FileBuilder {
     root: GroupSettings,
     userblock: u64,
     filters: Option<Arc<Registry>>,
+    locking: Option<Locking>,
 }
 
 impl FileBuilder {
@@ -52,6 +53,18 @@ impl FileBuilder {
     pub fn filters(mut self, filters: impl Into<Arc<Registry>>) -> Self {
         self.filters = Some(filters.into());
         self
+    }
+
+    /// Whether a file that is opened or created for writing is locked; else the environment variable `HDF5_USE_FILE_LOCKING`
+    /// says it. With [`Locking::Off`] nothing keeps another writer out, and nobody can tell whether this one lives. Readers take no
+    /// locks.
+    pub fn locking(mut self, locking: Locking) -> Self {
+        self.locking = Some(locking);
+        self
+    }
+
+    fn locks(&self) -> Locking {
+        self.locking.unwrap_or_else(Locking::from_env)
     }
 
     /// Opens a file for reading, as [`File::open`].
@@ -83,8 +96,8 @@ impl FileBuilder {
     /// # Errors
     /// As [`File::append`].
     pub fn append(self, path: impl AsRef<Path>) -> Result<File> {
-        let path = path.as_ref();
-        let open = || File::writing(Session::append(path)?, path.to_owned(), self.filters);
+        let (path, locking) = (path.as_ref(), self.locks());
+        let open = || File::writing(Session::append(path, locking)?, path.to_owned(), self.filters);
         open().map_err(|error: Error| error.in_file(path))
     }
 
@@ -101,8 +114,9 @@ impl FileBuilder {
     /// # Errors
     /// As [`File::create`].
     pub fn create(self, path: impl AsRef<Path>) -> Result<File> {
-        let path = path.as_ref();
-        let create = || File::writing(Session::create(path, self.root, self.userblock)?, path.to_owned(), self.filters);
+        let (path, locking) = (path.as_ref(), self.locks());
+        let session = || Session::create(path, self.root, self.userblock, locking);
+        let create = || File::writing(session()?, path.to_owned(), self.filters);
         create().map_err(|error: Error| error.in_file(path))
     }
 
@@ -126,7 +140,7 @@ impl File {
 
     /// A file to be created or opened with other properties than [`File::create`] and the like give it.
     pub fn builder() -> FileBuilder {
-        FileBuilder { root: GroupSettings::default(), userblock: 0, filters: None }
+        FileBuilder { root: GroupSettings::default(), userblock: 0, filters: None, locking: None }
     }
 
     /// Creates a file in storage that is no file of the operating system.

@@ -122,6 +122,12 @@ impl File {
         }
     }
 
+    /// The opening itself, without keeping it open.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<Opened> {
+        Arc::downgrade(&self.opened)
+    }
+
     fn open_with(path: &Path, options: &fs::OpenOptions) -> io::Result<Self> {
         let file = options.open(path)?;
         // The system opens a directory for reading without complaint, and fails at the first read.
@@ -207,12 +213,18 @@ const REPLACED_AT_MOST: usize = 8;
 const PARTS_AT_ONCE: usize = 1024;
 
 #[derive(Debug)]
-struct Opened {
+pub(crate) struct Opened {
     file: fs::File,
     path: PathBuf,
     /// Set by the first failed sync. The kernel drops the pages it could not write and reports success next time, so from then on no
     /// sync of this file can be believed.
     sync_failed: AtomicBool,
+}
+
+impl AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 impl Opened {

@@ -18,8 +18,8 @@ use crate::lock::{Outcome, outcome, retry_interrupted};
 
 /// The right to write a file, held until dropped.
 ///
-/// A process forked from the holder shares the lease's descriptor. Dropping the fork's copy does not release it; but the lease then
-/// lives until both processes have ended or the holder drops it.
+/// A process forked from the holder does not hold it: there the file's descriptor becomes one of its own, for reading only, so that
+/// the lease (and the `flock` lock) ends with the holder even if the fork lives on, and the fork cannot write.
 #[derive(Debug)]
 pub struct Lease {
     file: File,
@@ -62,7 +62,11 @@ impl Lease {
     /// Asking again through the same [`File`] or a clone of it succeeds: the lease is the description's.
     pub fn acquire(file: &File) -> Result<Self, LeaseError> {
         match call(file, Request::Lock) {
-            Ok(_) => Ok(Self { file: file.clone(), holder: std::process::id() }),
+            Ok(_) => {
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                crate::fork::register(file);
+                Ok(Self { file: file.clone(), holder: std::process::id() })
+            }
             Err(errno) => Err(error(file, errno)),
         }
     }
@@ -75,7 +79,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // A fork shares the description, and unlocking there would take the lease from the parent that still writes.
+        // A fork has nothing to give up.
         if self.holder == std::process::id() {
             // Nothing can be done about a failure here, and closing the descriptor releases the lease all the same.
             let _ = call(&self.file, Request::Unlock);

@@ -34,6 +34,8 @@ compile_error!(
 );
 
 mod file;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod fork;
 mod host;
 mod joined;
 pub mod lease;

@@ -8,6 +8,7 @@ from warnings import warn
 import numpy as np
 
 from .. import _convert, h5d, h5ds, h5p, h5r, h5s, h5t, h5z
+from .._live import publish
 from .._objects import phil, with_phil  # noqa: F401
 from ..h5py_warnings import H5pyDeprecationWarning
 from . import base, filters
@@ -576,6 +577,8 @@ class Dataset(HLObject):
 
     def resize(self, size, axis=None):
         """Changes its extent: all of it, or along one axis."""
+        if not self._id._closed and self._core.resize_to(size, axis):
+            return
         if self.chunks is None:
             raise TypeError("Only chunked datasets can be resized")
         if axis is not None:
@@ -692,7 +695,14 @@ class Dataset(HLObject):
     def __setitem__(self, args, val):
         """Writes elements, given as anything that numpy makes an array of their shape of."""
         core = self._core
-        if type(val) is np.ndarray and core.write(args, val):
+        kind = type(val)
+        if kind is float or kind is int:
+            # One number for all that is selected; what its type would make of it otherwise than libhdf5 is left to `_write`.
+            dtype = core.dtype
+            fits = dtype.kind == "f" and dtype.itemsize == 8 or kind is int and dtype.kind in "iu" and 0 <= val < 128
+            if fits and core.write(args, np.array(val, dtype)):
+                return
+        elif kind is np.ndarray and core.write(args, val):
             return
         self._write(args if isinstance(args, tuple) else (args,), val)
 
@@ -903,7 +913,7 @@ class Dataset(HLObject):
 
     def flush(self):
         """Makes changes visible to readers."""
-        h5d._publish(self._core.file)
+        publish(self._core.file)
 
     def refresh(self):
         """Shows what was published since the last look."""

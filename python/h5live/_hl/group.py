@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .. import _errors, h5, h5d, h5g, h5o, h5p, h5r, h5t
+from .. import _errors, _h5live, h5, h5d, h5g, h5o, h5p, h5r, h5t
 from . import dataset, datatype
 from .base import HLObject, MutableMappingHDF5
 from .vds import VDSmap, VirtualLayout, vds_support  # noqa: F401
@@ -132,13 +132,17 @@ class Group(MutableMappingHDF5, HLObject):
     def __getitem__(self, name):
         """The member at a path, or the object a reference names."""
         if type(name) is str:
-            if not self._id.valid:
-                raise KeyError("Unable to synchronously open object (invalid identifier type to function)")
+            id_ = self._id
             try:
-                return _object(self._id._core.open(name))
+                if not id_._closed:
+                    return _object(id_._core.open(name))
             except KeyError as error:
                 _errors.tell(error)
                 raise
+            except ValueError:
+                if id_.valid:
+                    raise
+            raise KeyError("Unable to synchronously open object (invalid identifier type to function)")
         if isinstance(name, h5r.Reference):
             oid = h5r.dereference(name, self.id)
             if oid is None:
@@ -328,10 +332,10 @@ class Group(MutableMappingHDF5, HLObject):
 
 def _object(core):
     """The Python object for one of the Rust side."""
-    kind = type(core).__name__
-    if kind == "Dataset":
+    kind = type(core)
+    if kind is _h5live.Dataset:
         return dataset.Dataset(h5d.DatasetID(core))
-    if kind == "Group":
+    if kind is _h5live.Group:
         return Group(h5g.GroupID(core))
     return datatype.Datatype(h5t._type_id_of(core.datatype, core))
 

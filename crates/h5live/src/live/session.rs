@@ -32,6 +32,7 @@ use crate::source::{Patience, Source};
 pub(crate) struct Session {
     file: Option<File>,
     lease: Option<Lease>,
+    locking: Locking,
     pub(crate) writer: Writer,
     pub(crate) heap: HeapWriter,
     datasets: HashMap<Addr, WrittenDataset>,
@@ -46,15 +47,15 @@ pub(crate) struct Session {
 
 impl Session {
     /// Creates a file at `path`, or empties the one that is there, unless someone has it open.
-    pub(crate) fn create(path: &Path, root: GroupSettings, userblock: u64) -> Result<Self> {
+    pub(crate) fn create(path: &Path, root: GroupSettings, userblock: u64, locking: Locking) -> Result<Self> {
         check_userblock(userblock)?;
-        let (file, lock) = File::claim(path, Locking::from_env()).map_err(|error| locked(error, path))?;
-        let lease = acquire(&file)?;
+        let (file, lock) = File::claim(path, locking).map_err(|error| locked(error, path))?;
+        let lease = acquire(&file, locking)?;
         refuse_swmr(&file)?;
         file.set_len(0).map_err(|source| Error::io("empty the file", source))?;
         let mut session = Self::create_on(Arc::new(file.clone()), root, userblock)?;
         session.warning = no_exclusion(lock, lease.is_none());
-        (session.file, session.lease) = (Some(file), lease);
+        (session.file, session.lease, session.locking) = (Some(file), lease, locking);
         Ok(session)
     }
 
@@ -83,9 +84,8 @@ impl Session {
     }
 
     /// Opens the file at `path` to change it or add to it.
-    pub(crate) fn append(path: &Path) -> Result<Self> {
+    pub(crate) fn append(path: &Path, locking: Locking) -> Result<Self> {
         let file = File::open_read_write(path).map_err(|source| Error::io("open the file for writing", source))?;
-        let locking = Locking::from_env();
         // Readers that are there already hold shared locks: then so do we, and the file is live at once.
         let (lock, watched) = match file.lock(LockMode::Exclusive, locking) {
             Ok(lock) => (lock, false),
@@ -94,10 +94,10 @@ impl Session {
             }
             Err(error) => return Err(locked(error, path)),
         };
-        let lease = acquire(&file)?;
+        let lease = acquire(&file, locking)?;
         let mut session = Self::append_on(Arc::new(file.clone()), Some(file.clone()))?;
         session.warning = no_exclusion(lock, lease.is_none());
-        (session.file, session.lease) = (Some(file), lease);
+        (session.file, session.lease, session.locking) = (Some(file), lease, locking);
         if watched {
             session.go_live(false)?;
         }
@@ -143,6 +143,7 @@ impl Session {
         Self {
             file: None,
             lease: None,
+            locking: Locking::Off,
             writer,
             heap,
             datasets: HashMap::new(),
@@ -250,7 +251,7 @@ impl Session {
     /// libhdf5 writer that comes between has the file: then nothing more is written here. Writers of ours are kept out by the lease.
     fn share_lock(&mut self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        match file.lock(LockMode::Shared, Locking::from_env()).map_err(|error| locked(error, file.path()))? {
+        match file.lock(LockMode::Shared, self.locking).map_err(|error| locked(error, file.path()))? {
             // One that came and went within that instant has left its marks.
             Lock::Held(_) => self.writer.require_untouched(),
             Lock::Off | Lock::Unsupported => Ok(()),
@@ -352,8 +353,8 @@ fn refuse_swmr(file: &File) -> Result<()> {
     }))
 }
 
-fn acquire(file: &File) -> Result<Option<Lease>> {
-    if Locking::from_env() == Locking::Off {
+fn acquire(file: &File, locking: Locking) -> Result<Option<Lease>> {
+    if locking == Locking::Off {
         return Ok(None);
     }
     match Lease::acquire(file) {
@@ -426,7 +427,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for comes_and_goes in [false, true] {
             let path = directory.path().join("run.h5");
-            let mut session = Session::create(&path, GroupSettings::default(), 0).unwrap();
+            let mut session = Session::create(&path, GroupSettings::default(), 0, Locking::On).unwrap();
             let file = session.file.clone().unwrap();
             let other = File::open_read_write(&path).unwrap();
             file.unlock().unwrap();

@@ -206,14 +206,29 @@ fn symbols(
 
 /// Reads a node of a version 1 B-tree, whatever room it has.
 pub(crate) fn read_node<K: btree_v1::Key>(source: &Source, addr: Addr, form: K::Form) -> Result<btree_v1::Node<K>> {
+    decode_node(source, addr, form, &node_bytes::<K>(source, addr, form)?)
+}
+
+/// The bytes of a node of a version 1 B-tree that are in use.
+pub(crate) fn node_bytes<K: btree_v1::Key>(source: &Source, addr: Addr, form: K::Form) -> Result<Vec<u8>> {
     const WHAT: &str = "version 1 B-tree node";
-    let widths = source.widths();
     let mut bytes = source.bytes_up_to(WHAT, addr, 4096)?;
-    let used = btree_v1::Node::<K>::used_size(&bytes, addr.0, form, widths)?;
+    let used = btree_v1::Node::<K>::used_size(&bytes, addr.0, form, source.widths())?;
     if used > bytes.len() as u64 {
-        bytes = source.bytes(WHAT, addr, used)?;
+        return source.bytes(WHAT, addr, used);
     }
-    Ok(btree_v1::Node::decode(&bytes, addr.0, form, widths)?)
+    bytes.truncate(used as usize);
+    Ok(bytes)
+}
+
+/// A node of a version 1 B-tree from its bytes.
+pub(crate) fn decode_node<K: btree_v1::Key>(
+    source: &Source,
+    addr: Addr,
+    form: K::Form,
+    bytes: &[u8],
+) -> Result<btree_v1::Node<K>> {
+    Ok(btree_v1::Node::decode(bytes, addr.0, form, source.widths())?)
 }
 
 fn read_symbols(source: &Source, addr: Addr) -> Result<SymbolTableNode> {
