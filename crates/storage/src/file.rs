@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::lock::{Lock, LockError, LockMode, Locking};
 use crate::{Barrier, ReadAt, Storage, end_of, past_end};
@@ -82,12 +83,26 @@ impl File {
         for _ in 0..REPLACED_AT_MOST {
             let options = fs::File::options().read(true).write(true).create(true).truncate(false).clone();
             let file = Self::open_with(path, &options).map_err(failed)?;
-            let lock = file.lock(LockMode::Exclusive, locking)?;
+            let lock = file.lock_alone(locking)?;
             if file.path_state(0).map_err(failed)? == PathState::Same {
                 return Ok((file, lock));
             }
         }
         Err(failed(io::Error::other("the file was replaced again and again while it was being opened")))
+    }
+
+    /// Locks for writing alone. A file without bytes has nothing to be read: who holds a lock on it waits for it to be created, as a
+    /// reader that opens it again and again does, and lets go at once.
+    fn lock_alone(&self, locking: Locking) -> Result<Lock, LockError> {
+        for _ in 0..PASSING_LOOKS_AT_MOST {
+            match self.lock(LockMode::Exclusive, locking) {
+                Err(LockError::Conflict { .. }) if self.size().is_ok_and(|size| size == 0) => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                settled => return settled,
+            }
+        }
+        self.lock(LockMode::Exclusive, locking)
     }
 
     /// The path this file was opened by, made absolute then.
@@ -208,6 +223,8 @@ impl Storage for File {
 
 /// How often [`File::create`] starts over because the path came to name another file.
 const REPLACED_AT_MOST: usize = 8;
+/// How often, a millisecond apart, the lock of an empty file is asked for again.
+const PASSING_LOOKS_AT_MOST: usize = 200;
 
 /// The most parts one `pwritev` takes on any system we know (`IOV_MAX`).
 const PARTS_AT_ONCE: usize = 1024;
@@ -382,6 +399,22 @@ pub(crate) mod tests {
         let other = File::create_new(&path).unwrap();
         assert_eq!(file.path_state(10).unwrap(), PathState::Replaced(other.identity().unwrap()));
         assert_eq!(file.clone().identity().unwrap(), file.identity().unwrap());
+    }
+
+    #[test]
+    fn creating_waits_for_who_looks_in_passing() {
+        let scratch = Scratch::new("passing");
+        let path = scratch.path("a");
+        // Someone who found the new file before its creator had locked it; and one who stays.
+        let passing = File::create_new(&path).unwrap();
+        let _ = passing.lock(LockMode::Shared, Locking::On).unwrap();
+        assert!(matches!(File::create(&path, Locking::On), Err(LockError::Conflict { .. })));
+        std::thread::scope(|scope| {
+            let creator = scope.spawn(|| File::create(&path, Locking::On));
+            std::thread::sleep(Duration::from_millis(5));
+            passing.unlock().unwrap();
+            assert!(creator.join().unwrap().is_ok());
+        });
     }
 
     #[test]
