@@ -144,7 +144,9 @@ def start(program, *args, **kwds):
 
 
 WAITS = """
-import sys, h5live
+import signal, sys, h5live
+# A shell starts what it puts in the background with interrupts ignored, and that is handed down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 rows = h5live.follow(sys.argv[1])["x"].follow(start=0)
 next(rows)
 print("waits", flush=True)
