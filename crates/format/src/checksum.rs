@@ -9,11 +9,7 @@ pub fn lookup3(bytes: &[u8]) -> u32 {
     // The last block, full or not, is mixed differently: so the loop leaves at least one byte over.
     while rest.len() > 12 {
         let Some((block, tail)) = rest.split_first_chunk::<12>() else { break };
-        let (x, y, z) = words(block);
-        a = a.wrapping_add(x);
-        b = b.wrapping_add(y);
-        c = c.wrapping_add(z);
-        (a, b, c) = mixed(a, b, c);
+        (a, b, c) = taken_in((a, b, c), block);
         rest = tail;
     }
     if rest.is_empty() {
@@ -63,11 +59,13 @@ pub fn lookup3_filler(before: &[u8], after: &[u8], at: usize) -> Option<[u8; 12]
 fn state_at(bytes: &[u8], end: usize) -> Option<[u32; 3]> {
     let start = 0xdead_beef_u32.wrapping_add(bytes.len() as u32);
     let blocks = bytes.get(..end)?.as_chunks::<12>().0;
-    let state = blocks.iter().fold((start, start, start), |(a, b, c), block| {
-        let (x, y, z) = words(block);
-        mixed(a.wrapping_add(x), b.wrapping_add(y), c.wrapping_add(z))
-    });
-    Some(state.into())
+    Some(blocks.iter().fold((start, start, start), taken_in).into())
+}
+
+/// The state after one more block.
+fn taken_in((a, b, c): (u32, u32, u32), block: &[u8; 12]) -> (u32, u32, u32) {
+    let (x, y, z) = words(block);
+    mixed(a.wrapping_add(x), b.wrapping_add(y), c.wrapping_add(z))
 }
 
 fn mixed(mut a: u32, mut b: u32, mut c: u32) -> (u32, u32, u32) {
