@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use crate::contest::{Contest, Contestant, Outcome, Work};
 use crate::h5py;
@@ -53,6 +54,61 @@ pub(crate) fn append_row(contest: &Contest) -> Outcome {
                      seconds = (time.perf_counter() - begun) / 4000",
                 )?;
                 Ok(per_row * ROWS as f64)
+            }),
+        ],
+    )
+}
+
+/// The price of a publication that survives a loss of power: a row appended and published, on the medium when the call returns.
+pub(crate) fn append_row_durably(contest: &Contest) -> Outcome {
+    const ROWS: u64 = 500;
+    let ours = contest.path("durable.h5");
+    let visible = contest.path("visible.h5");
+    let theirs = contest.path("durable-h5py.h5");
+    let bare = contest.path("durable.raw");
+    let append =
+        |path: &Path, publish: fn(&h5live::File) -> h5live::Result<()>| -> Result<f64, Box<dyn std::error::Error>> {
+            let file = h5live::File::create(path)?;
+            let rows = file.new_dataset::<f64>("data").shape([0]).unlimited().chunks([1024]).create()?;
+            let live = file.go_live()?;
+            let begun = std::time::Instant::now();
+            for row in 0..ROWS {
+                rows.append(&[row as f64])?;
+                publish(&live)?;
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            live.close()?;
+            Ok(seconds)
+        };
+    contest.hold(
+        5,
+        &Work::Operations(ROWS),
+        vec![
+            Contestant::measured("h5live, durable", || append(&ours, h5live::File::publish_durably)),
+            Contestant::measured("h5live, visible", || append(&visible, h5live::File::publish)),
+            Contestant::measured("one pwrite, fdatasync", || {
+                let file = File::create(&bare)?;
+                file.set_len(1 << 20)?;
+                let begun = std::time::Instant::now();
+                for row in 0..ROWS {
+                    file.write_all_at(&row.to_le_bytes(), 8192 + row * 8)?;
+                    file.sync_data()?;
+                }
+                Ok(begun.elapsed().as_secs_f64())
+            }),
+            Contestant::measured("h5py (flush, fsync)", || {
+                let all = h5py::run(
+                    &theirs,
+                    "f = h5py.File(path, 'w', libver='v110')\n\
+                     d = f.create_dataset('data', (0,), 'f8', maxshape=(None,), chunks=(1024,))\n\
+                     f.swmr_mode = True\n\
+                     fd = f.id.get_vfd_handle()\n\
+                     begun = time.perf_counter()\n\
+                     for row in range(500):\n\
+                     \x20   d.resize(row + 1, axis=0); d[row:] = float(row); d.flush(); os.fsync(fd)\n\
+                     seconds = time.perf_counter() - begun",
+                )?;
+                Ok(all)
             }),
         ],
     )

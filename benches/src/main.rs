@@ -22,6 +22,7 @@ type Benchmark = (&'static str, fn(&Contest) -> contest::Outcome);
 
 const BENCHMARKS: &[Benchmark] = &[
     ("append-row", live::append_row),
+    ("append-row-durably", live::append_row_durably),
     ("refresh", live::refresh),
     ("refresh-by-chunks", live::refresh_by_chunks),
     ("write-frames", write::frames),

@@ -87,7 +87,11 @@ pub(crate) enum Storage {
     Compact(Vec<u8>),
     Contiguous(Option<Addr>),
     External(ExternalData),
-    Chunked { layout: Chunked, index: OnceLock<Index> },
+    /// The layout stays as it is through most publications: views share it.
+    Chunked {
+        layout: Arc<Chunked>,
+        index: OnceLock<Index>,
+    },
     Virtual(VirtualData),
 }
 
@@ -730,7 +734,7 @@ impl View {
                 }
                 None => Storage::Contiguous(addr),
             },
-            DataLayout::Chunked(layout) => Storage::Chunked { layout, index: OnceLock::new() },
+            DataLayout::Chunked(layout) => Storage::Chunked { layout: Arc::new(layout), index: OnceLock::new() },
             DataLayout::Virtual { heap, index } => {
                 let data = VirtualData::new(heap, index);
                 data.extend(file, &mut dims, &meta.max)?;

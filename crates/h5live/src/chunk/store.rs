@@ -380,6 +380,9 @@ impl ChunkStore {
             .filter(|(scaled, _)| which == Seal::All || !self.may_grow(scaled, dims))
             .map(|(scaled, open)| (scaled.clone(), *open))
             .collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let source = writer.source();
         self.encode_each(
             writer,

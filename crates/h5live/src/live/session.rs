@@ -1,6 +1,6 @@
 //! A file opened for writing: its locks, its writer, and the datasets that are being written.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) struct Session {
     locking: Locking,
     pub(crate) writer: Writer,
     pub(crate) heap: HeapWriter,
-    datasets: HashMap<Addr, WrittenDataset>,
+    datasets: BTreeMap<Addr, WrittenDataset>,
     /// Datasets changed since the last publication.
     dirty: BTreeSet<Addr>,
     root: Addr,
@@ -146,7 +146,7 @@ impl Session {
             locking: Locking::Off,
             writer,
             heap,
-            datasets: HashMap::new(),
+            datasets: BTreeMap::new(),
             dirty: BTreeSet::new(),
             root,
             warning: None,
@@ -189,7 +189,8 @@ impl Session {
     pub(crate) fn publish(&mut self, barrier: Barrier) -> Result<()> {
         self.settle(Seal::Complete)?;
         self.writer.publish(barrier)?;
-        for at in std::mem::take(&mut self.dirty) {
+        // One by one: what is emptied in place need not be made again for the next publication.
+        while let Some(at) = self.dirty.pop_first() {
             if let Some(dataset) = self.datasets.get_mut(&at) {
                 dataset.published();
             }

@@ -311,7 +311,8 @@ impl Stage {
                 self.ahead.store(false, Ordering::Relaxed);
             }
         }
-        for (addr, block) in std::mem::take(&mut blocks.by_addr) {
+        // One by one: a map that is emptied in place need not be made again for the next publication.
+        while let Some((addr, block)) = blocks.by_addr.pop_first() {
             if !matches!(block.layer, Layer::Fresh | Layer::Commit) && addr < self.used.load(Ordering::Relaxed) {
                 blocks.remember(addr, block.swept.map_or(block.image, |swept| swept.image));
             }

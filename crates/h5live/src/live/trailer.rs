@@ -151,7 +151,7 @@ impl Trailer {
     /// The whole record as bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.encode_start(WHOLE, self.len());
-        bytes.extend_from_slice(&self.encode_datasets());
+        self.put_datasets(&mut bytes);
         bytes.put_checksum_from(0);
         debug_assert_eq!(bytes.len() as u64, self.len());
         bytes
@@ -170,6 +170,11 @@ impl Trailer {
     /// The datasets as bytes.
     pub(crate) fn encode_datasets(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.datasets_len() as usize);
+        self.put_datasets(&mut bytes);
+        bytes
+    }
+
+    fn put_datasets(&self, bytes: &mut Vec<u8>) {
         for (addr, extent) in &self.extents {
             bytes.put_u64(*addr);
             bytes.put_u64(extent.commit);
@@ -178,7 +183,6 @@ impl Trailer {
                 bytes.put_u64(*dim);
             }
         }
-        bytes
     }
 
     fn encode_start(&self, version: u32, len: u64) -> Vec<u8> {

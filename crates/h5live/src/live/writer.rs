@@ -47,15 +47,14 @@ struct Session {
     region: u64,
     /// Where the datasets were written last, if the record is too large to hold them.
     datasets: Option<Datasets>,
-    /// Extents set since the last publication.
-    changed: BTreeMap<u64, Vec<u64>>,
+    /// Extents set since the last publication; while a commit is under way, what they replaced (if anything).
+    changed: BTreeMap<u64, Option<Extent>>,
 }
 
 /// What the trailer said before a commit that did not come about.
 struct Before {
     commit: u64,
     structure: u64,
-    extents: Vec<(u64, Option<Extent>)>,
     datasets: Option<Datasets>,
 }
 
@@ -64,7 +63,7 @@ impl Session {
     fn added_len(&self) -> u64 {
         let known = &self.trailer.extents;
         let new = self.changed.iter().filter(|(dataset, _)| !known.contains_key(dataset));
-        new.map(|(_, dims)| Extent::len(dims.len())).sum()
+        new.filter_map(|(_, extent)| extent.as_ref()).map(|extent| Extent::len(extent.dims.len())).sum()
     }
 
     /// Whether the record that the next commit writes finds room.
@@ -115,21 +114,16 @@ impl Session {
     /// Lets the trailer say what the next commit makes true.
     fn begin_commit(&mut self, structure_changed: bool) -> Before {
         let trailer = &mut self.trailer;
-        let mut before = Before {
-            commit: trailer.commit,
-            structure: trailer.structure,
-            extents: Vec::new(),
-            datasets: self.datasets,
-        };
+        let before = Before { commit: trailer.commit, structure: trailer.structure, datasets: self.datasets };
         trailer.commit += 1;
         trailer.published = SystemTime::now();
         if structure_changed {
             trailer.structure = trailer.commit;
         }
-        for (dataset, dims) in &self.changed {
-            let extent = Extent { commit: trailer.commit, dims: dims.clone() };
-            before.extents.push((*dataset, trailer.extents.insert(*dataset, extent)));
+        for extent in self.changed.values_mut().flatten() {
+            extent.commit = trailer.commit;
         }
+        self.exchange_extents();
         before
     }
 
@@ -138,10 +132,16 @@ impl Session {
         self.trailer.commit = before.commit;
         self.trailer.structure = before.structure;
         self.datasets = before.datasets;
-        for (dataset, extent) in before.extents {
-            match extent {
-                Some(extent) => self.trailer.extents.insert(dataset, extent),
-                None => self.trailer.extents.remove(&dataset),
+        self.exchange_extents();
+    }
+
+    /// Puts the changed extents into the record, and keeps those that they replace; the second time, back again.
+    fn exchange_extents(&mut self) {
+        let known = &mut self.trailer.extents;
+        for (dataset, extent) in &mut self.changed {
+            *extent = match extent.take() {
+                Some(extent) => known.insert(*dataset, extent),
+                None => known.remove(dataset),
             };
         }
     }
@@ -353,7 +353,7 @@ impl Writer {
     /// Notes the extent a dataset has from the next publication on.
     pub(crate) fn extent_changed(&mut self, dataset: Addr, dims: &[u64]) {
         if let Some(session) = &mut self.live {
-            session.changed.insert(dataset.0, dims.to_vec());
+            session.changed.insert(dataset.0, Some(Extent { commit: 0, dims: dims.to_vec() }));
         }
     }
 
