@@ -83,13 +83,15 @@ impl Contest {
                 settle();
             }
         }
-        let medians: Vec<f64> = seconds.into_iter().map(median).collect();
-        for (contestant, seconds) in contestants.iter().zip(&medians) {
+        for (contestant, taken) in contestants.iter().zip(&seconds) {
+            let typical = median(taken.clone());
             let figure = match work {
-                Work::Operations(count) => format!("{:10.2} us", seconds / *count as f64 * 1e6),
-                Work::Bytes(bytes) => format!("{:10.0} MB/s", *bytes as f64 / seconds / 1e6),
+                Work::Operations(count) => format!("{:10.2} us", typical / *count as f64 * 1e6),
+                Work::Bytes(bytes) => format!("{:10.0} MB/s", *bytes as f64 / typical / 1e6),
             };
-            println!("  {:<28}{figure}   ratio {:.2}", contestant.name, seconds / medians[0]);
+            // Round by round: a machine that is slower for a while is so for all.
+            let ratio = median(taken.iter().zip(&seconds[0]).map(|(theirs, ours)| theirs / ours).collect());
+            println!("  {:<28}{figure}   ratio {ratio:.2}", contestant.name);
         }
         Ok(())
     }

@@ -52,7 +52,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("files in {}; medians of rounds taken in turn; ratio = other / h5live\n", contest.directory().display());
+    println!(
+        "files in {}; medians of rounds taken in turn; ratio = other / h5live, the median of the rounds\n",
+        contest.directory().display()
+    );
     let chosen = BENCHMARKS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)));
     for (name, run) in chosen {
         println!("{name}");

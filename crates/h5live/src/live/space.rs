@@ -21,10 +21,13 @@ pub(crate) enum Placement {
 const LEAST_LEAD: u64 = 1 << 20;
 /// The largest: a reader that opened the file sees what is written until this much more has been.
 const MOST_LEAD: u64 = 64 << 30;
-/// From so many bytes on, a block starts on a page: the kernel copies whole pages faster.
+/// From so many bytes on, a block starts on a page: the kernel copies whole pages faster. It also keeps files in units of
+/// several pages, so a block whose length is a multiple of this starts at one.
 const LARGE: u64 = 64 << 10;
-/// Gaps in front of page boundaries that are kept for small blocks.
+/// Gaps in front of such boundaries that are kept for small blocks.
 const GAPS_KEPT: usize = 32;
+/// What is smaller is not worth keeping.
+const LEAST_KEPT: u64 = 16;
 
 /// Unused space of the file. Addresses are relative to `base`; pages are those of the file itself.
 #[derive(Debug, Clone)]
@@ -33,6 +36,7 @@ pub(crate) struct Space {
     used: u64,
     /// Room for blocks that must stay within a page, kept apart from raw data so that they share pages.
     metadata: Run,
+    /// Left out so that what follows lies well: never handed out.
     gaps: Vec<Run>,
     /// Reserved and given back before anything named them: as good as new.
     returned: Vec<Run>,
@@ -47,6 +51,17 @@ struct Run {
 impl Run {
     fn len(self) -> u64 {
         self.end - self.start
+    }
+
+    /// Where in it `len` bytes find room: at its start, or, if they may not cross a page, perhaps on its second page.
+    fn room(self, base: u64, len: u64, placement: Placement) -> Option<u64> {
+        let start = match placement {
+            Placement::InPage if crosses_page(base + self.start, len) => {
+                (base + self.start).next_multiple_of(PAGE) - base
+            }
+            _ => self.start,
+        };
+        start.checked_add(len).is_some_and(|end| end <= self.end).then_some(start)
     }
 }
 
@@ -73,13 +88,7 @@ impl Space {
 
     /// Hands out `len` bytes of what was given back. Unlike all other space they may hold old bytes.
     pub(crate) fn take_returned(&mut self, len: u64) -> Option<Addr> {
-        let at = self.returned.iter().position(|run| run.len() >= len)?;
-        let start = self.returned[at].start;
-        self.returned[at].start += len;
-        if self.returned[at].len() == 0 {
-            self.returned.swap_remove(at);
-        }
-        Some(Addr(start))
+        carve(&mut self.returned, self.base, len, Placement::Anywhere).map(Addr)
     }
 
     /// Takes back `len` bytes at `addr` that nothing ever named: neither the file nor a staged block.
@@ -94,9 +103,12 @@ impl Space {
 
     fn take_anywhere(&mut self, len: u64) -> u64 {
         if len >= LARGE {
-            let boundary = (self.base + self.used).next_multiple_of(PAGE) - self.base;
+            let unit = 1 << len.trailing_zeros().clamp(PAGE.trailing_zeros(), LARGE.trailing_zeros());
+            let boundary = (self.base + self.used).next_multiple_of(unit) - self.base;
             self.keep_gap(Run { start: self.used, end: boundary });
             self.used = boundary;
+        } else if let Some(start) = carve(&mut self.gaps, self.base, len, Placement::Anywhere) {
+            return start;
         }
         let start = self.used;
         self.used += len;
@@ -105,13 +117,7 @@ impl Space {
 
     fn take_in_page(&mut self, len: u64) -> u64 {
         for runs in [&mut self.gaps, &mut self.returned] {
-            if let Some(at) = runs.iter().position(|run| run.len() >= len && !crosses_page(self.base + run.start, len))
-            {
-                let start = runs[at].start;
-                runs[at].start += len;
-                if runs[at].len() == 0 {
-                    runs.swap_remove(at);
-                }
+            if let Some(start) = carve(runs, self.base, len, Placement::InPage) {
                 return start;
             }
         }
@@ -138,15 +144,25 @@ impl Space {
     }
 
     fn keep_gap(&mut self, gap: Run) {
-        if gap.len() < 16 {
+        if gap.len() < LEAST_KEPT {
             return;
         }
-        if self.gaps.len() == GAPS_KEPT {
-            let smallest = (0..GAPS_KEPT).min_by_key(|at| self.gaps[*at].len()).unwrap_or(0);
+        if self.gaps.len() >= GAPS_KEPT {
+            let smallest = (0..self.gaps.len()).min_by_key(|at| self.gaps[*at].len()).unwrap_or(0);
             self.gaps.swap_remove(smallest);
         }
         self.gaps.push(gap);
     }
+}
+
+/// Takes `len` bytes out of the first run that has room.
+fn carve(runs: &mut Vec<Run>, base: u64, len: u64, placement: Placement) -> Option<u64> {
+    let found = runs.iter().enumerate().find_map(|(at, run)| Some((at, run.room(base, len, placement)?)));
+    let (at, start) = found?;
+    let run = runs.swap_remove(at);
+    let rest = [Run { start: run.start, end: start }, Run { start: start + len, end: run.end }];
+    runs.extend(rest.into_iter().filter(|rest| rest.len() >= LEAST_KEPT));
+    Some(start)
 }
 
 /// Whether `len` bytes at the absolute file position `at` lie on more than one page.
@@ -157,6 +173,25 @@ pub(crate) fn crosses_page(at: u64, len: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_blocks_lie_in_whole_units_and_small_ones_fill_what_that_leaves() {
+        for base in [0, 512] {
+            let mut space = Space::new(base, 48);
+            let mut taken = 0;
+            for round in 0..200 {
+                for (len, unit) in [(1 << 20, LARGE), (100_000, PAGE), (96 << 10, LARGE / 2)] {
+                    let Addr(start) = space.take(len, Placement::Anywhere);
+                    assert_eq!((base + start) % unit, 0, "{len} bytes");
+                    taken += len;
+                }
+                let small =
+                    [(700, Placement::InPage), (4096, Placement::Anywhere), (9000 + round, Placement::Anywhere)];
+                taken += small.map(|(len, placement)| (space.take(len, placement), len).1).iter().sum::<u64>();
+            }
+            assert!(space.used() < taken * 11 / 10, "{} for {taken}", space.used());
+        }
+    }
 
     #[test]
     fn blocks_never_overlap_and_keep_to_their_page() {
