@@ -15,6 +15,7 @@ use crate::live::session::Session;
 use crate::object::header::ObjectHeader;
 use crate::object::header_edit::HeaderBuilder;
 use crate::object::link_edit::{self, GroupSettings, LinkOrder};
+use crate::object::upgrade::require_changeable;
 use crate::object::{attribute_edit, links};
 use crate::value::Value;
 
@@ -267,7 +268,7 @@ impl Session {
     pub(crate) fn refuse_taken(&self, group: &Group, name: &str) -> Result<()> {
         let source = self.writer.source();
         let header = ObjectHeader::read(&source, group.addr)?;
-        refuse_old(&header)?;
+        require_changeable(&self.writer, &header)?;
         match links::find(&source, source.filters(), &header, name.as_bytes())? {
             Some(_) => Err(ErrorKind::Exists { what: "link", name: name.to_owned() }.into()),
             None => Ok(()),
@@ -439,22 +440,12 @@ impl AttributeOwner<'_> {
         if !datatype.uses_global_heap() {
             return Ok(());
         }
-        refuse_old(&ObjectHeader::read(&session.writer.source(), self.addr)?)
+        require_changeable(&session.writer, &ObjectHeader::read(&session.writer.source(), self.addr)?)
     }
 
     fn changing<T>(&self, act: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let act = || act(&mut *self.file.session()?);
         act().map_err(|error: Error| self.file.inner.locate(error.at_object(self.path)))
-    }
-}
-
-/// Refuses an object whose header cannot change, before space is taken for what would be added to it.
-fn refuse_old(header: &ObjectHeader) -> Result<()> {
-    match header.settings() {
-        Some(_) => Ok(()),
-        None => Err(Error::unsupported(
-            "a version 1 object header cannot be changed safely; convert the file with `h5live repack`",
-        )),
     }
 }
 

@@ -13,15 +13,19 @@ use super::space::crosses_page;
 use super::writer::Writer;
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
-use crate::chunk::index::adopt::{adopt, allocate_filled};
+use crate::chunk::index::adopt::{OLD_INDEX, adopt, allocate_filled};
 use crate::chunk::runs::runs;
 use crate::chunk::store::{ChunkStore, Parts, Seal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::header::{Chunk, Message, ObjectHeader};
 use crate::object::header_edit::HeaderEdit;
 use crate::object::shared::SharedMessages;
+use crate::object::upgrade::upgraded;
 use crate::selection::{Selection, Slab, elements};
 use crate::source::Source;
+
+const OLD_HEADER: &str = "its object header is of version 1, which cannot change while readers look; \
+                          convert the file with `h5live repack`";
 
 /// A dataset that is being written.
 #[derive(Debug)]
@@ -83,11 +87,7 @@ impl Description {
     fn read(source: &Source, at: Addr) -> Result<Self> {
         let header = ObjectHeader::read(source, at)?;
         if header.settings().is_none() {
-            return Err(Error::new(ErrorKind::NotLive {
-                reason: "its object header is of version 1, which cannot change while readers look; \
-                         convert the file with `h5live repack`"
-                    .to_owned(),
-            }));
+            return Err(Error::new(ErrorKind::NotLive { reason: OLD_HEADER.to_owned() }));
         }
         let widths = source.widths();
         let message = |kind: MessageType| {
@@ -97,7 +97,7 @@ impl Description {
         let space = message(MessageType::DATASPACE)?;
         let dataspace = Dataspace::decode(&space.body, header.body_addr(space).0, widths)?;
         let element_size = element_size(source, &header, message(MessageType::DATATYPE)?)?;
-        let fill = fill_of(&header, element_size)?;
+        let fill = fill_of(source, &header, element_size)?;
         let dims = dataspace.dims().to_vec();
         let max = match &dataspace {
             Dataspace::Simple { max: Some(max), .. } => max.clone(),
@@ -157,13 +157,16 @@ impl Description {
 
 /// Gives a dataset that was made elsewhere the form in which it can change while readers look.
 fn make_ready(writer: &mut Writer, at: Addr) -> Result<()> {
+    if !writer.is_live() {
+        upgraded(writer, at)?;
+    }
     let found = Description::read(&writer.source(), at)?;
     let layout = found.settled_layout(writer)?;
     let move_extent = !found.extent_is_ready(writer);
     if layout.is_none() && !move_extent {
         return Ok(());
     }
-    let mut edit = HeaderEdit::open(&writer.source(), at)?;
+    let mut edit = HeaderEdit::open(writer, at)?;
     if let Some(layout) = layout {
         let flags = found.header.find(MessageType::DATA_LAYOUT).map_or(MessageFlags::NONE, |message| message.flags);
         let body = layout.encode(writer.widths());
@@ -186,6 +189,21 @@ pub(crate) fn can_grow(source: &Source, header: &ObjectHeader) -> Result<bool> {
     })
 }
 
+/// Refuses a dataset that can grow in a form in which it cannot do so while readers look.
+pub(crate) fn refuse_old_form(source: &Source, header: &ObjectHeader) -> Result<()> {
+    if !can_grow(source, header)? {
+        return Ok(());
+    }
+    let layout = header.find(MessageType::DATA_LAYOUT);
+    let layout = layout.map(|it| DataLayout::decode(&it.body, header.body_addr(it).0, source.widths())).transpose()?;
+    let reason = match layout {
+        _ if header.settings().is_none() => OLD_HEADER,
+        Some(DataLayout::Chunked(Chunked { index: ChunkIndex::BTreeV1, .. })) => OLD_INDEX,
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::NotLive { reason: reason.to_owned() }))
+}
+
 /// Sees to it that the layout message of a dataset that cannot grow can be replaced while readers look, if it may have to
 /// be: because it holds the elements, or where they are is not settled.
 pub(crate) fn secure_layout(writer: &mut Writer, header: &ObjectHeader) -> Result<()> {
@@ -200,7 +218,7 @@ pub(crate) fn secure_layout(writer: &mut Writer, header: &ObjectHeader) -> Resul
     };
     let (chunk, offset) = (header.chunks[message.chunk], message.body_start as u64);
     if may_change && crosses_page(writer.base() + chunk.addr.0 + offset, chunk.size - offset) {
-        let mut edit = HeaderEdit::open(&writer.source(), header.addr)?;
+        let mut edit = HeaderEdit::open(writer, header.addr)?;
         edit.move_to_own_block(writer, MessageType::DATA_LAYOUT)?;
         edit.commit(writer)?;
         writer.structure_changed();
@@ -495,7 +513,7 @@ fn change_compact(writer: &mut Writer, header: Addr, change: impl FnOnce(&mut [u
     }
     let mut body = layout.body.clone();
     change(&mut body[start..]);
-    let mut edit = HeaderEdit::open(&source, header)?;
+    let mut edit = HeaderEdit::open(writer, header)?;
     edit.set(writer, HeaderMessage::new(MessageType::DATA_LAYOUT, layout.flags, body))?;
     edit.commit(writer)?;
     writer.structure_changed();
@@ -508,7 +526,7 @@ fn name_only_chunk(writer: &mut Writer, header: Addr, layout: &mut Chunked, stor
     let next = Chunked { index: ChunkIndex::Single { filtered }, addr: Some(stored.addr), ..layout.clone() };
     if next != *layout {
         let body = DataLayout::Chunked(next.clone()).encode(writer.widths());
-        let mut edit = HeaderEdit::open(&writer.source(), header)?;
+        let mut edit = HeaderEdit::open(writer, header)?;
         edit.set(writer, HeaderMessage::new(MessageType::DATA_LAYOUT, MessageFlags::NONE, body))?;
         edit.commit(writer)?;
         writer.structure_changed();
@@ -518,12 +536,16 @@ fn name_only_chunk(writer: &mut Writer, header: Addr, layout: &mut Chunked, stor
 }
 
 /// One element of the fill value; zeros where there is none.
-fn fill_of(header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
-    let value = match header.find(MessageType::FILL_VALUE) {
-        Some(message) if !message.flags.contains(MessageFlags::SHARED) => {
-            FillValue::decode(&message.body, header.body_addr(message).0)?.value
-        }
-        _ => Fill::Default,
+fn fill_of(source: &Source, header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
+    let body = |message: &Message| SharedMessages::default().body(source, source.filters(), header, message);
+    let value = if let Some(message) = header.find(MessageType::FILL_VALUE) {
+        let body = body(message)?;
+        FillValue::decode(&body.bytes, body.at)?.value
+    } else if let Some(message) = header.find(MessageType::FILL_VALUE_OLD) {
+        let body = body(message)?;
+        FillValue::decode_old(&body.bytes, body.at)?.value
+    } else {
+        Fill::Default
     };
     Ok(match value {
         Fill::Value(bytes) if bytes.len() as u64 == element_size => bytes,

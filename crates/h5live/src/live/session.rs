@@ -14,7 +14,7 @@ use h5live_storage::{
     Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name,
 };
 
-use super::dataset::{WrittenDataset, can_grow, secure_layout};
+use super::dataset::{WrittenDataset, can_grow, refuse_old_form, secure_layout};
 use super::follower::{Follower, WriterState};
 use super::trailer::{SessionId, Writer as Identity};
 use super::writer::Writer;
@@ -235,6 +235,7 @@ impl Session {
         if self.writer.is_live() {
             return Ok(());
         }
+        self.writer.require_live_superblock()?;
         if self.made_elsewhere {
             self.make_ready()?;
         }
@@ -293,6 +294,9 @@ impl Session {
     fn make_ready(&mut self) -> Result<()> {
         let objects = self.objects()?;
         let source = self.writer.source();
+        for at in &objects {
+            refuse_old_form(&source, &ObjectHeader::read(&source, *at)?)?;
+        }
         let mut emptied = false;
         for at in &objects {
             let header = ObjectHeader::read(&source, *at)?;

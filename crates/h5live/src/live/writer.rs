@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use h5live_filter::Registry;
-use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion};
+use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, Storage};
 
@@ -169,6 +169,17 @@ impl Writer {
         self.stage.fresh(Addr(0), superblock.encode())?;
         self.superblock = superblock;
         Ok(())
+    }
+
+    /// Takes out of the superblock what it says of the root group's symbol table, which that group gives up.
+    pub(crate) fn forget_cached_root(&mut self, group: Addr) -> Result<()> {
+        match self.superblock.root {
+            Root::SymbolTable { header, cached: Some(_) } if header == group => {
+                let root = Root::SymbolTable { header, cached: None };
+                self.show_superblock(Superblock { root, ..self.superblock.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes over from a writer that died: `next` ends where the space begins that it can have named. Only then is the
@@ -406,17 +417,23 @@ impl Writer {
         self.live.as_ref().map_or(0, |session| session.trailer.commit)
     }
 
-    /// Publishes what is there and lets readers in: from now on every change is a publication in the order of the layers.
-    pub(crate) fn go_live(&mut self, writer: Identity, session: SessionId, strict: bool) -> Result<()> {
-        if self.live.is_some() {
-            return Ok(());
-        }
+    /// Refuses a superblock that says nothing of writers.
+    pub(crate) fn require_live_superblock(&self) -> Result<()> {
         if self.superblock.version != SuperblockVersion::V3 {
             return Err(Error::new(ErrorKind::NotLive {
                 reason: "only a file with a version 3 superblock can be live; convert it with `h5live repack`"
                     .to_owned(),
             }));
         }
+        Ok(())
+    }
+
+    /// Publishes what is there and lets readers in: from now on every change is a publication in the order of the layers.
+    pub(crate) fn go_live(&mut self, writer: Identity, session: SessionId, strict: bool) -> Result<()> {
+        if self.live.is_some() {
+            return Ok(());
+        }
+        self.require_live_superblock()?;
         self.publish(Barrier::Visible)?;
         self.stage.readers_may_look();
         let trailer = Trailer {

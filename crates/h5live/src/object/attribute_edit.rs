@@ -22,7 +22,7 @@ const NO_ORDER: u64 = u16::MAX as u64;
 /// whose creation order it keeps.
 ///
 /// # Errors
-/// The name cannot be one; name, datatype or dataspace are too long; the object has a version 1 header.
+/// The name cannot be one; name, datatype or dataspace are too long; the object has a version 1 header, and readers may look.
 pub(crate) fn set_attribute(writer: &mut Writer, object: Addr, attribute: &Attribute) -> Result<()> {
     check_attribute(attribute, writer.widths())?;
     let mut edit = ObjectEdit::open(writer, object)?;
@@ -41,7 +41,7 @@ pub(crate) fn set_attribute(writer: &mut Writer, object: Addr, attribute: &Attri
 /// Plans that an attribute goes.
 ///
 /// # Errors
-/// There is none of that name, or the object has a version 1 header.
+/// There is none of that name, or the object has a version 1 header, and readers may look.
 pub(crate) fn delete_attribute(writer: &mut Writer, object: Addr, name: &[u8]) -> Result<()> {
     let mut edit = ObjectEdit::open(writer, object)?;
     let attribute = edit.take(writer, name, Removal::Now)?;
@@ -52,7 +52,7 @@ pub(crate) fn delete_attribute(writer: &mut Writer, object: Addr, name: &[u8]) -
 /// Plans that an attribute gets another name. There is a moment with both names, and none without either.
 ///
 /// # Errors
-/// There is none of that name, the new name is taken or cannot be one, or the object has a version 1 header.
+/// There is none of that name, the new name is taken or cannot be one, or the object has a version 1 header, and readers may look.
 pub(crate) fn rename_attribute(
     writer: &mut Writer,
     object: Addr,
@@ -96,10 +96,9 @@ struct Compact {
 }
 
 impl ObjectEdit {
-    fn open(writer: &Writer, object: Addr) -> Result<Self> {
-        let source = writer.source();
-        let widths = source.widths();
-        let header = HeaderEdit::open(&source, object)?;
+    fn open(writer: &mut Writer, object: Addr) -> Result<Self> {
+        let widths = writer.widths();
+        let header = HeaderEdit::open(writer, object)?;
         let info = match header.find(MessageType::ATTRIBUTE_INFO) {
             Some((_, message)) => AttributeInfo::decode(&message.body, object.0, widths)?,
             None => {

@@ -131,7 +131,7 @@ fn block_of(writer: &mut Writer, settings: &HeaderSettings, messages: &[RawMessa
         return named(writer, &with_room(messages), Placement::InPage);
     }
     let mut names = Vec::new();
-    for block in super::header_edit::packed(settings, messages) {
+    for block in super::header_edit::packed(settings, messages, 0) {
         let body = named(writer, &block, Placement::InPage)?.encode(widths);
         names.push(HeaderMessage::new(MessageType::CONTINUATION, MessageFlags::NONE, body));
     }

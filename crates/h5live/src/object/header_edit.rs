@@ -9,18 +9,15 @@
 //! again elsewhere, and the message that names them is turned to the new place.
 
 use h5live_format::message::Continuation;
-use h5live_format::object_header::{
-    HeaderMessage, HeaderSettings, MessageFlags, MessageType, ObjectHeaderPrefix, RawMessage,
-};
+use h5live_format::object_header::{HeaderMessage, HeaderSettings, MessageFlags, MessageType, RawMessage};
 use h5live_format::{Addr, Put, Widths};
 
 use super::first_chunk;
-use super::header::ObjectHeader;
+use super::upgrade::upgraded;
 use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
 use crate::live::space::{PAGE, Placement, crosses_page};
 use crate::live::writer::Writer;
-use crate::source::Source;
 
 /// Bytes of messages that a new header keeps in its first chunk; those that do not fit go to continuation blocks.
 const INLINE: usize = 448;
@@ -89,7 +86,7 @@ impl HeaderBuilder {
             let with = settings.messages_size(&inline) + settings.messages_size(std::slice::from_ref(&message));
             if with <= INLINE { inline.push(message) } else { elsewhere.push(message) }
         }
-        for block in packed(&settings, elsewhere) {
+        for block in packed(&settings, elsewhere, 0) {
             let image = settings.encode_continuation(&block);
             let size = image.len() as u64;
             let addr = writer.place(image, Placement::InPage)?;
@@ -105,13 +102,13 @@ impl HeaderBuilder {
     }
 }
 
-/// Messages by the continuation blocks they go to: as many in each as a page holds, larger ones alone.
-pub(crate) fn packed(settings: &HeaderSettings, messages: Vec<HeaderMessage>) -> Vec<Vec<HeaderMessage>> {
+/// Messages by the continuation blocks they go to: as many in each as a page holds beside `room` bytes, larger ones alone.
+pub(crate) fn packed(settings: &HeaderSettings, messages: Vec<HeaderMessage>, room: usize) -> Vec<Vec<HeaderMessage>> {
     let mut blocks: Vec<Vec<HeaderMessage>> = Vec::new();
     for message in messages {
         let size = settings.messages_size(std::slice::from_ref(&message));
         match blocks.last_mut() {
-            Some(block) if settings.continuation_size(settings.messages_size(block) + size) as u64 <= PAGE => {
+            Some(block) if settings.continuation_size(settings.messages_size(block) + size + room) as u64 <= PAGE => {
                 block.push(message);
             }
             _ => blocks.push(vec![message]),
@@ -120,12 +117,13 @@ pub(crate) fn packed(settings: &HeaderSettings, messages: Vec<HeaderMessage>) ->
     blocks
 }
 
-fn continuation(named: Continuation, widths: Widths) -> HeaderMessage {
+/// The message that names a continuation block.
+pub(super) fn continuation(named: Continuation, widths: Widths) -> HeaderMessage {
     HeaderMessage::new(MessageType::CONTINUATION, MessageFlags::NONE, named.encode(widths))
 }
 
 /// Bytes of a continuation message with its own header.
-fn continuation_size(settings: &HeaderSettings, widths: Widths) -> usize {
+pub(super) fn continuation_size(settings: &HeaderSettings, widths: Widths) -> usize {
     settings.message_header_size() + usize::from(widths.offset) + usize::from(widths.length)
 }
 
@@ -186,18 +184,17 @@ enum ChunkState {
 }
 
 impl HeaderEdit {
-    /// Reads the header at `addr` in order to change it.
+    /// Reads the header at `addr` in order to change it. One of version 1 becomes one of version 2.
     ///
     /// # Errors
-    /// Version 1 headers cannot be changed.
-    pub(crate) fn open(source: &Source, addr: Addr) -> Result<Self> {
+    /// It is of version 1, and readers may look.
+    pub(crate) fn open(writer: &mut Writer, addr: Addr) -> Result<Self> {
         // Read as everyone reads it: that checks what leads where, and is patient.
-        let header = ObjectHeader::read(source, addr)?;
+        let header = upgraded(writer, addr)?;
+        let source = writer.source();
         let prefix = header.prefix;
-        let ObjectHeaderPrefix::V2 { settings, .. } = prefix else {
-            return Err(Error::unsupported(
-                "a version 1 object header cannot be changed safely; convert the file with `h5live repack`",
-            ));
+        let Some(settings) = header.settings().copied() else {
+            return Err(Error::unsupported("an object header that stays of version 1"));
         };
         let mut chunks = Vec::with_capacity(header.chunks.len());
         for (number, chunk) in header.chunks.iter().enumerate() {

@@ -13,6 +13,7 @@ use h5live_format::{Addr, Widths};
 
 use super::dense_edit::{self, DenseObject, Links};
 use super::header_edit::{HeaderBuilder, HeaderEdit, Place, Removal};
+use super::upgrade::links_of_symbol_table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::writer::Writer;
 use crate::source::Source;
@@ -62,7 +63,7 @@ pub(crate) fn new_group(writer: &mut Writer, settings: GroupSettings) -> Result<
 /// made by [`create_hard_link`]. The link's creation order is set here.
 ///
 /// # Errors
-/// The name is taken, or cannot be one; the group is of the old kind; a value is too long.
+/// The name is taken, or cannot be one; the group is of the old kind, and readers may look; a value is too long.
 pub(crate) fn create_link(writer: &mut Writer, group: Addr, link: &Link) -> Result<()> {
     check_link(link)?;
     let mut edit = GroupEdit::open(writer, group)?;
@@ -73,12 +74,11 @@ pub(crate) fn create_link(writer: &mut Writer, group: Addr, link: &Link) -> Resu
 /// Plans one more hard link to an object that has some already.
 ///
 /// # Errors
-/// As [`create_link`]; also, when the object has a version 1 header.
+/// As [`create_link`]; also, when the object has a version 1 header, and readers may look.
 pub(crate) fn create_hard_link(writer: &mut Writer, group: Addr, name: impl Into<Name>, object: Addr) -> Result<()> {
     let link = Link::new(name, LinkTarget::Hard(object));
     check_link(&link)?;
-    let edit = GroupEdit::open(writer, group)?;
-    edit.require_free(&writer.source(), &link.name)?;
+    GroupEdit::open(writer, group)?.require_free(&writer.source(), &link.name)?;
     adjust_reference_count(writer, object, 1)?;
     create_link(writer, group, &link)
 }
@@ -86,7 +86,7 @@ pub(crate) fn create_hard_link(writer: &mut Writer, group: Addr, name: impl Into
 /// Plans that a link goes, and returns it. An object that loses its last hard link is counted as superseded.
 ///
 /// # Errors
-/// There is none of that name, or the group is of the old kind.
+/// There is none of that name, or the group is of the old kind, and readers may look.
 pub(crate) fn remove_link(writer: &mut Writer, group: Addr, name: &[u8]) -> Result<Link> {
     let mut edit = GroupEdit::open(writer, group)?;
     let link = edit.take(writer, name, Removal::Now)?;
@@ -125,9 +125,9 @@ pub(crate) fn move_link(
 /// superseded.
 ///
 /// # Errors
-/// The object has a version 1 header.
+/// The object has a version 1 header, and readers may look.
 pub(crate) fn adjust_reference_count(writer: &mut Writer, object: Addr, by: i32) -> Result<u32> {
-    let mut header = HeaderEdit::open(&writer.source(), object)?;
+    let mut header = HeaderEdit::open(writer, object)?;
     let stored = match header.find(MessageType::REFERENCE_COUNT) {
         Some((_, message)) => ReferenceCount::decode(&message.body, object.0)?.0,
         None => 1,
@@ -159,14 +159,14 @@ struct GroupEdit {
 }
 
 impl GroupEdit {
-    fn open(writer: &Writer, group: Addr) -> Result<Self> {
-        let source = writer.source();
-        let header = HeaderEdit::open(&source, group)?;
-        if header.find(MessageType::SYMBOL_TABLE).is_some() {
-            return Err(Error::unsupported(
-                "the group has a symbol table, which cannot be changed safely; convert the file with `h5live repack`",
-            ));
+    /// Reads the group at `group` in order to change it. One that has a symbol table gets the present form.
+    fn open(writer: &mut Writer, group: Addr) -> Result<Self> {
+        let mut header = HeaderEdit::open(writer, group)?;
+        if header.find(MessageType::SYMBOL_TABLE).is_some() && header.find(MessageType::LINK_INFO).is_none() {
+            Self::instead_of_symbol_table(writer, header, group)?;
+            header = HeaderEdit::open(writer, group)?;
         }
+        let source = writer.source();
         let Some((_, message)) = header.find(MessageType::LINK_INFO) else {
             let found = if header.find(MessageType::DATASPACE).is_some() { "dataset" } else { "committed datatype" };
             return Err(ErrorKind::WrongKind { expected: "group", found }.into());
@@ -174,6 +174,26 @@ impl GroupEdit {
         let info = LinkInfo::decode(&message.body, group.0, source.widths())?;
         let info_flags = message.flags;
         Ok(Self { header, info, info_flags, widths: source.widths(), at: group })
+    }
+
+    /// Lets the group have its links in place of its symbol table.
+    fn instead_of_symbol_table(writer: &mut Writer, mut header: HeaderEdit, group: Addr) -> Result<()> {
+        let links = links_of_symbol_table(writer, group)?;
+        header.remove_all(MessageType::SYMBOL_TABLE, Removal::Now);
+        let info = LinkInfo { creation_order: CreationOrder::Untracked, dense: None };
+        let mut edit = Self { header, info, info_flags: MessageFlags::NONE, widths: writer.widths(), at: group };
+        let objects: Vec<_> = links.iter().map(|link| edit.dense_object(link)).collect();
+        let constants = GroupInfo { phase_change: None, estimate: None }.encode();
+        edit.header.add(writer, HeaderMessage::new(MessageType::GROUP_INFO, MessageFlags::CONSTANT, constants))?;
+        if links.len() > usize::from(edit.phase_change()?.max_compact) {
+            edit.info.dense = Some(edit.make_dense(writer, &objects)?);
+        } else {
+            for object in objects {
+                edit.header.add(writer, HeaderMessage::new(MessageType::LINK, MessageFlags::NONE, object.bytes))?;
+            }
+        }
+        edit.set_info(writer)?;
+        edit.commit(writer)
     }
 
     fn find(&self, source: &Source, name: &[u8]) -> Result<Option<Link>> {

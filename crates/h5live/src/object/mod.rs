@@ -17,3 +17,4 @@ pub(crate) mod name_tree;
 pub(crate) mod shared;
 #[cfg(test)]
 mod structure_live;
+pub(crate) mod upgrade;

@@ -269,7 +269,7 @@ fn headers_hold_what_was_put_into_them() {
                 };
                 let mut body = vec![(seed >> 20) as u8; size as usize];
                 body.extend_from_slice(&(step as u32).to_le_bytes());
-                let mut edit = HeaderEdit::open(&made.writer.source(), object).unwrap();
+                let mut edit = HeaderEdit::open(&mut made.writer, object).unwrap();
                 let message = HeaderMessage::new(MessageType::COMMENT, MessageFlags::NONE, body.clone());
                 let count = expected.len();
                 let victim = expected.get((seed >> 50) as usize % count.max(1)).cloned();

@@ -1,7 +1,8 @@
 //! Making an index one whose entries can change while readers look.
 //!
-//! The indexes libhdf5 makes have blocks that lie across page boundaries, or none at all before the first chunk. Such an
-//! index is copied to fresh space, in the form this library gives its own; the layout message is then turned to the copy.
+//! The indexes libhdf5 makes have blocks that lie across page boundaries, or none at all before the first chunk, or are version 1
+//! B-trees. Such an index is copied to fresh space, in the form this library gives its own; the layout message is then turned to
+//! the copy.
 
 use h5live_filter::Pipeline;
 use h5live_format::array_element::{ElementForm, StoredChunk};
@@ -16,6 +17,10 @@ use crate::chunk::grid::Grid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::space::{Placement, crosses_page};
 use crate::live::writer::Writer;
+
+/// Why an index of HDF5 1.8 and before cannot be adopted.
+pub(crate) const OLD_INDEX: &str = "its chunk index is a version 1 B-tree, which cannot change while readers look; \
+                                    convert the file with `h5live repack`";
 
 impl Index {
     /// Plans a new, empty index for a dataset that can grow, or has more than one chunk: the kind libhdf5 would choose.
@@ -54,12 +59,8 @@ pub(crate) fn adopt(
     max: &[Option<u64>],
     pipeline: Option<&Pipeline>,
 ) -> Result<Option<Chunked>> {
-    if chunked.index == ChunkIndex::BTreeV1 {
-        return Err(Error::new(ErrorKind::NotLive {
-            reason: "its chunk index is a version 1 B-tree, which cannot change while readers look; \
-                     convert the file with `h5live repack`"
-                .to_owned(),
-        }));
+    if chunked.index == ChunkIndex::BTreeV1 && writer.is_live() {
+        return Err(Error::new(ErrorKind::NotLive { reason: OLD_INDEX.to_owned() }));
     }
     if matches!(chunked.index, ChunkIndex::Single { .. } | ChunkIndex::Implicit) || is_ready(writer, chunked, grid)? {
         return Ok(None);
@@ -102,7 +103,9 @@ fn is_ready(writer: &Writer, chunked: &Chunked, grid: &Grid) -> Result<bool> {
             FixedArray::open(&source, addr, grid.chunk_bytes)?.is_ready(&source, grid.chunk_bytes)?
         }
         ChunkIndex::BTreeV2 { .. } => !crosses_page(writer.base() + addr.0, btree_v2::Header::size(writer.widths())),
-        ChunkIndex::BTreeV1 | ChunkIndex::Single { .. } | ChunkIndex::Implicit => true,
+        // It has no checksums: never while readers look.
+        ChunkIndex::BTreeV1 => false,
+        ChunkIndex::Single { .. } | ChunkIndex::Implicit => true,
     })
 }
 
