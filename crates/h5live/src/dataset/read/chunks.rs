@@ -1,4 +1,5 @@
-//! From a selection to the chunks that it touches, each read and decoded once.
+//! From a selection to the chunks that it touches, each read and decoded once. Small chunks that lie side by side in the file
+//! are read together.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -10,7 +11,7 @@ use h5live_format::message::Chunked;
 use h5live_format::{Addr, Malformed, Why};
 use rayon::prelude::*;
 
-use super::gather::{Gather, copy, linear, part};
+use super::gather::{GAP, Gather, LONG, TOGETHER, copy, linear, part};
 use super::{LARGE, fill};
 use crate::chunk::grid::{Grid, each_point};
 use crate::chunk::index::Index;
@@ -22,6 +23,10 @@ use crate::selection::Slab;
 
 /// Rows of chunks that are worked on at the same time at most.
 const ROWS: usize = 1024;
+/// Chunks that are looked up before the first of them is read, at most.
+const LOCATED: usize = 1024;
+/// Filtered chunks of at most so many stored bytes are read together with their neighbours.
+const SMALL: u64 = 64 << 10;
 
 /// The chunks of a view.
 pub(super) struct Chunks<'a> {
@@ -41,9 +46,20 @@ enum Found {
     Later,
 }
 
+/// A chunk, where it was found to be stored, and the number of the row whose buffer its elements go to.
+struct Located {
+    row: usize,
+    scaled: Vec<u64>,
+    stored: Option<StoredChunk>,
+}
+
 /// Room to work in, one for each thread.
 struct Work {
+    /// The stored bytes of one chunk.
     stored: Vec<u8>,
+    /// The stored bytes of several.
+    together: Vec<u8>,
+    /// A chunk, its filters undone.
     chunk: Vec<u8>,
     scratch: Scratch,
     gather: Gather,
@@ -61,7 +77,7 @@ struct Row<'o> {
 impl Chunks<'_> {
     fn work(&self) -> Work {
         let gather = Gather::new(self.meta.element_size);
-        Work { stored: Vec::new(), chunk: Vec::new(), scratch: Scratch::default(), gather }
+        Work { stored: Vec::new(), together: Vec::new(), chunk: Vec::new(), scratch: Scratch::default(), gather }
     }
 
     fn is_filtered(&self) -> bool {
@@ -97,81 +113,189 @@ impl Chunks<'_> {
         Ok(())
     }
 
-    fn read_rows(&self, slabs: &[Slab], others: &[Vec<u64>], rows: Vec<Row<'_>>, found: &Found) -> Result<()> {
-        let one_row = |row: Row<'_>, work: &mut Work| -> Result<()> {
-            for other in others {
-                let scaled = at(row.scaled, other);
-                self.read_chunk(slabs, &scaled, found, row.base, row.out, work)?;
-            }
-            Ok(())
-        };
+    fn read_rows(&self, slabs: &[Slab], others: &[Vec<u64>], mut rows: Vec<Row<'_>>, found: &Found) -> Result<()> {
         let threads = rayon::current_num_threads();
         let bytes: usize = rows.iter().map(|row| row.out.len()).sum();
         let one_core = !self.is_filtered() && (bytes < LARGE || others.len() > 1);
         if one_core || threads < 2 || rows.len() * others.len() < 2 {
-            let mut work = self.work();
-            return rows.into_iter().try_for_each(|row| one_row(row, &mut work));
+            return self.read_some(slabs, others, &mut rows, found, &mut self.work());
         }
         if others.len() == 1 || rows.len() >= 2 * threads {
-            return rows.into_par_iter().try_for_each_init(|| self.work(), |work, row| one_row(row, work));
+            // Rows that follow each other are for the same core as long as there are enough: their chunks may be neighbours.
+            let together = (rows.len() / (4 * threads)).clamp(1, LOCATED);
+            return rows
+                .par_chunks_mut(together)
+                .try_for_each_init(|| self.work(), |work, rows| self.read_some(slabs, others, rows, found, work));
         }
         // Few rows of many chunks, whose elements are interleaved in memory: decoded on all cores, put in place by one.
+        let at_once = (4 * threads).max(TOGETHER as usize / (self.grid.chunk_bytes as usize).max(1) * threads);
         for row in rows {
-            for batch in others.chunks(4 * threads) {
-                let decoded: Vec<(Vec<u64>, Option<Vec<u8>>)> = batch
+            for batch in others.chunks(at_once.min(LOCATED)) {
+                let located = batch.iter().map(|other| self.locate(0, at(row.scaled, other), found));
+                let located = located.collect::<Result<Vec<_>>>()?;
+                let groups: Vec<&[Located]> = self.neighbours(slabs, &located).collect();
+                let decoded: Vec<Vec<Option<Vec<u8>>>> = groups
                     .par_iter()
-                    .map_init(
-                        || self.work(),
-                        |work, other| {
-                            let scaled = at(row.scaled, other);
-                            let decoded = self.patiently(&scaled, found, |stored| {
-                                let Some(stored) = stored else { return Ok(None) };
-                                let mut chunk = self.chunk_buffer(stored)?;
-                                self.whole(&scaled, stored, &mut chunk, work)?;
-                                Ok(Some(chunk))
-                            })?;
-                            Ok((scaled, decoded))
-                        },
-                    )
+                    .map_init(|| self.work(), |work, group| self.decode_together(group, work))
                     .collect::<Result<_>>()?;
-                for (scaled, chunk) in decoded {
-                    self.place(slabs, &scaled, chunk.as_deref(), row.base, row.out);
+                for (Located { scaled, .. }, chunk) in located.iter().zip(decoded.iter().flatten()) {
+                    self.place(slabs, scaled, chunk.as_deref(), row.base, row.out);
                 }
             }
         }
         Ok(())
     }
 
-    /// Reads one chunk's part of the selection.
+    /// Reads the chunks of some rows, in their order.
+    fn read_some(
+        &self,
+        slabs: &[Slab],
+        others: &[Vec<u64>],
+        rows: &mut [Row<'_>],
+        found: &Found,
+        work: &mut Work,
+    ) -> Result<()> {
+        let mut located = Vec::new();
+        for number in 0..rows.len() {
+            for other in others {
+                located.push(self.locate(number, at(rows[number].scaled, other), found)?);
+                if located.len() == LOCATED {
+                    self.read_located(slabs, &located, rows, work)?;
+                    located.clear();
+                }
+            }
+        }
+        self.read_located(slabs, &located, rows, work)
+    }
+
+    fn read_located(&self, slabs: &[Slab], located: &[Located], rows: &mut [Row<'_>], work: &mut Work) -> Result<()> {
+        for group in self.neighbours(slabs, located) {
+            let together = self.read_together(group, std::mem::take(&mut work.together));
+            for chunk in group {
+                let Row { base, out, .. } = &mut rows[chunk.row];
+                self.read_chunk(slabs, chunk, together.of(chunk), *base, out, work)?;
+            }
+            work.together = together.bytes;
+        }
+        Ok(())
+    }
+
+    /// All of the chunks of a group, in their order; none where nothing is stored.
+    fn decode_together(&self, group: &[Located], work: &mut Work) -> Result<Vec<Option<Vec<u8>>>> {
+        let together = self.read_together(group, std::mem::take(&mut work.together));
+        let decode = |located: &Located| {
+            self.patiently(located, together.of(located), |stored, bytes| {
+                let Some(stored) = stored else { return Ok(None) };
+                let mut chunk = self.chunk_buffer(stored)?;
+                self.whole(&located.scaled, stored, bytes, &mut chunk, work)?;
+                Ok(Some(chunk))
+            })
+        };
+        let decoded = group.iter().map(decode).collect();
+        work.together = together.bytes;
+        decoded
+    }
+
+    fn locate(&self, row: usize, scaled: Vec<u64>, found: &Found) -> Result<Located> {
+        let stored = match found {
+            Found::All(found) => found.get(&scaled).copied(),
+            Found::Later => self.index.lookup(&self.file.source, self.grid, &scaled)?,
+        };
+        Ok(Located { row, scaled, stored })
+    }
+
+    /// Parts `located` in groups of what is read together: chunks that follow each other in the file with little between
+    /// them, where reading them one by one would take more calls than it saves bytes.
+    fn neighbours<'l>(&self, slabs: &[Slab], mut located: &'l [Located]) -> impl Iterator<Item = &'l [Located]> {
+        std::iter::from_fn(move || {
+            let first = located.first()?;
+            let mut len = 1;
+            if let Some(stored) = first.stored.filter(|stored| self.is_small(slabs, &first.scaled, *stored)) {
+                let start = stored.addr.0;
+                let mut end = start.saturating_add(stored.size);
+                for next in &located[1..] {
+                    if let Some(stored) = next.stored {
+                        let near = (end..=end.saturating_add(GAP)).contains(&stored.addr.0);
+                        let next_end = stored.addr.0.saturating_add(stored.size);
+                        if !near || next_end - start > TOGETHER || !self.is_small(slabs, &next.scaled, stored) {
+                            break;
+                        }
+                        end = next_end;
+                    }
+                    len += 1;
+                }
+            }
+            let (group, rest) = located.split_at(len);
+            located = rest;
+            Some(group)
+        })
+    }
+
+    /// Whether a chunk is worth reading whole, beside others.
+    fn is_small(&self, slabs: &[Slab], scaled: &[u64], stored: StoredChunk) -> bool {
+        if !self.is_plain(scaled, stored) {
+            return stored.size <= SMALL;
+        }
+        // Of one that is not filtered, less than all can be read.
+        let selected = || -> u64 {
+            let along =
+                |(axis, slab): (usize, &Slab)| slab.runs_in(self.grid.span(scaled, axis)).map(|run| run.2).sum::<u64>();
+            slabs.iter().enumerate().map(along).product()
+        };
+        stored.size <= GAP
+            || stored.size <= LONG && selected() * self.meta.element_size as u64 >= self.grid.chunk_bytes / 2
+    }
+
+    /// Reads the stored bytes of a group, using `buffer`. None of a chunk alone; nor where they cannot be read together: then
+    /// each chunk for itself tells why.
+    fn read_together(&self, group: &[Located], mut buffer: Vec<u8>) -> Together {
+        buffer.clear();
+        let mut stored = group.iter().filter_map(|chunk| chunk.stored);
+        let start = stored.next().map_or(0, |first| first.addr.0);
+        if let Some(last) = stored.next_back() {
+            let len = last.addr.0.saturating_add(last.size) - start;
+            if self.file.source.bytes_into("chunk", Addr(start), len, &mut buffer).is_err() {
+                buffer.clear();
+            }
+        }
+        Together { start, bytes: buffer }
+    }
+
+    /// Reads one chunk's part of the selection; `bytes` are those stored, if they were read already.
     fn read_chunk(
         &self,
         slabs: &[Slab],
-        scaled: &[u64],
-        found: &Found,
+        located: &Located,
+        bytes: Option<&[u8]>,
         base: u64,
         out: &mut [u8],
         work: &mut Work,
     ) -> Result<()> {
-        self.patiently(scaled, found, |stored| {
+        let scaled = located.scaled.as_slice();
+        self.patiently(located, bytes, |stored, bytes| {
             let Some(stored) = stored else {
                 self.place(slabs, scaled, None, base, out);
                 return Ok(());
             };
             if self.is_plain(scaled, stored) {
                 self.check_plain(stored)?;
+                if bytes.is_some() {
+                    self.place(slabs, scaled, bytes, base, out);
+                    return Ok(());
+                }
                 let read = |at: u64, buf: &mut [u8]| {
                     self.file.source.read_into("chunk", Addr(stored.addr.0.saturating_add(at)), buf)
                 };
                 return work.gather.slabs(slabs, &self.spans(scaled), base, out, &read);
             }
             if let Some(place) = self.whole_in_place(slabs, scaled, base) {
-                return self.whole(scaled, stored, &mut out[place], work);
+                return self.whole(scaled, stored, bytes, &mut out[place], work);
             }
             let mut chunk = std::mem::take(&mut work.chunk);
             if chunk.len() as u64 != self.grid.chunk_bytes {
                 chunk = self.chunk_buffer(stored)?;
             }
-            let result = self.whole(scaled, stored, &mut chunk, work);
+            let result = self.whole(scaled, stored, bytes, &mut chunk, work);
             if result.is_ok() {
                 self.place(slabs, scaled, Some(&chunk), base, out);
             }
@@ -191,7 +315,9 @@ impl Chunks<'_> {
         let mut work = self.work();
         for (scaled, mut points) in by_chunk {
             points.sort_unstable();
-            self.patiently(&scaled, &Found::Later, |stored| {
+            let located = self.locate(0, scaled, &Found::Later)?;
+            let scaled = located.scaled.as_slice();
+            self.patiently(&located, None, |stored, _| {
                 let Some(stored) = stored else {
                     for (_, to) in &points {
                         let to = *to as usize * size;
@@ -200,7 +326,7 @@ impl Chunks<'_> {
                     return Ok(());
                 };
                 let runs = points.iter().map(|(from, to)| Run { in_box: *from, in_memory: *to, len: 1 });
-                if self.is_plain(&scaled, stored) {
+                if self.is_plain(scaled, stored) {
                     self.check_plain(stored)?;
                     let read = |at: u64, buf: &mut [u8]| {
                         self.file.source.read_into("chunk", Addr(stored.addr.0.saturating_add(at)), buf)
@@ -208,7 +334,7 @@ impl Chunks<'_> {
                     return work.gather.some(runs, out, &read);
                 }
                 let mut chunk = self.chunk_buffer(stored)?;
-                self.whole(&scaled, stored, &mut chunk, &mut work)?;
+                self.whole(scaled, stored, None, &mut chunk, &mut work)?;
                 for run in runs {
                     let (from, to) = (run.in_box as usize * size, run.in_memory as usize * size);
                     out[to..to + size].copy_from_slice(&chunk[from..from + size]);
@@ -243,19 +369,16 @@ impl Chunks<'_> {
         Ok(Found::All(found))
     }
 
-    /// Reads a chunk; on a file that others write, again with what the index says then: the chunk may have been replaced.
+    /// Reads a chunk from where it was found, or from its stored bytes, if they were read already; on a file that others write,
+    /// again with what the index says then: the chunk may have been replaced.
     fn patiently<T>(
         &self,
-        scaled: &[u64],
-        found: &Found,
-        mut read: impl FnMut(Option<StoredChunk>) -> Result<T>,
+        located: &Located,
+        bytes: Option<&[u8]>,
+        mut read: impl FnMut(Option<StoredChunk>, Option<&[u8]>) -> Result<T>,
     ) -> Result<T> {
         let source = &self.file.source;
-        let stored = match found {
-            Found::All(found) => found.get(scaled).copied(),
-            Found::Later => self.index.lookup(source, self.grid, scaled)?,
-        };
-        let mut error = match read(stored) {
+        let mut error = match read(located.stored, bytes) {
             Err(error) if self.file.is_live() && may_be_replaced(&error) => error,
             other => return other,
         };
@@ -263,7 +386,7 @@ impl Chunks<'_> {
         while since.elapsed() < source.patience().0 {
             std::thread::sleep(Duration::from_micros(200));
             let index = Index::open(source, self.layout, self.grid, self.is_filtered())?;
-            match read(index.lookup(source, self.grid, scaled)?) {
+            match read(index.lookup(source, self.grid, &located.scaled)?, None) {
                 Err(again) if may_be_replaced(&again) => error = again,
                 other => return other,
             }
@@ -287,15 +410,32 @@ impl Chunks<'_> {
             .into())
     }
 
-    /// All of a chunk, its filters undone.
-    fn whole(&self, scaled: &[u64], stored: StoredChunk, chunk: &mut [u8], work: &mut Work) -> Result<()> {
+    /// All of a chunk, its filters undone; `bytes` are those stored, if they were read already.
+    fn whole(
+        &self,
+        scaled: &[u64],
+        stored: StoredChunk,
+        bytes: Option<&[u8]>,
+        chunk: &mut [u8],
+        work: &mut Work,
+    ) -> Result<()> {
         let source = &self.file.source;
         if self.is_plain(scaled, stored) {
             self.check_plain(stored)?;
-            return source.read_into("chunk", stored.addr, chunk);
+            match bytes.and_then(|bytes| bytes.get(..chunk.len())) {
+                Some(bytes) => chunk.copy_from_slice(bytes),
+                None => source.read_into("chunk", stored.addr, chunk)?,
+            }
+            return Ok(());
         }
-        source.bytes_into("chunk", stored.addr, stored.size, &mut work.stored)?;
-        let decoded = self.meta.pipeline.decode_into(stored.filter_mask, &work.stored, chunk, &mut work.scratch);
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None => {
+                source.bytes_into("chunk", stored.addr, stored.size, &mut work.stored)?;
+                &work.stored
+            }
+        };
+        let decoded = self.meta.pipeline.decode_into(stored.filter_mask, bytes, chunk, &mut work.scratch);
         decoded.map_err(|source| {
             let chunk = scaled.iter().zip(&self.grid.chunk).map(|(at, len)| at * len).collect();
             ErrorKind::Filter { chunk, source }.into()
@@ -355,6 +495,23 @@ impl Chunks<'_> {
         }
         chunk.resize(len, 0);
         Ok(chunk)
+    }
+}
+
+/// The stored bytes of some chunks.
+struct Together {
+    /// Address of the first.
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Together {
+    /// The stored bytes of a chunk, if they are among them.
+    fn of(&self, chunk: &Located) -> Option<&[u8]> {
+        let stored = chunk.stored?;
+        let from = usize::try_from(stored.addr.0.checked_sub(self.start)?).ok()?;
+        let to = from.checked_add(usize::try_from(stored.size).ok()?)?;
+        self.bytes.get(from..to)
     }
 }
 

@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::selection::{Selection, Slab};
 
 /// Runs of at least so many bytes are read one by one, straight into place.
-const LONG: u64 = 16 << 10;
+pub(super) const LONG: u64 = 16 << 10;
 /// Shorter runs with no more than this between them are read together.
-const GAP: u64 = 4 << 10;
+pub(super) const GAP: u64 = 4 << 10;
 /// Bytes read together at most.
-const TOGETHER: u64 = 256 << 10;
+pub(super) const TOGETHER: u64 = 256 << 10;
 
 /// Reads bytes of a box of elements that lie in row-major order somewhere.
 pub(super) type ReadBytes<'a> = dyn Fn(u64, &mut [u8]) -> Result<()> + 'a;
