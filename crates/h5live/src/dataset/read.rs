@@ -7,6 +7,7 @@
 mod chunks;
 mod gather;
 mod parts;
+mod pieces;
 
 use h5live_format::{Addr, Malformed, Why};
 use rayon::prelude::*;
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 use self::chunks::Chunks;
 use self::gather::Gather;
 use self::parts::Parts;
+pub(super) use self::pieces::read_converted;
 use super::{Meta, Storage, View};
 use crate::error::{Error, Result};
 use crate::file::Inner;
