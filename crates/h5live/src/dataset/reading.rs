@@ -45,7 +45,8 @@ impl Dataset {
         })
     }
 
-    /// Reads the selected elements into `out`, in row-major order. Where the file's type is `T`, straight into it.
+    /// Reads the selected elements into `out`, in row-major order. Where the file's type is `T`, straight into it; otherwise piece by
+    /// piece, of 4 MiB or a chunk for each core.
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] when `out` has another number of elements than is selected; otherwise as [`Dataset::read_vec`].
