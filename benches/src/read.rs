@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::contest::{Contest, Contestant, Outcome, Work};
-use crate::{h5py, write};
+use crate::h5py;
 
 const LARGE: u64 = 500_000_000;
 
@@ -75,66 +75,117 @@ fn read_all(contest: &Contest, path: &Path, count: usize) -> Outcome {
     )
 }
 
-/// Every third column and every second row of 500 MB of f32 in rows, unfiltered: contiguous, and in chunks of 1 MiB.
-pub(crate) fn strided(contest: &Contest) -> Outcome {
-    for (name, chunks) in
-        [("contiguous", "None"), ("chunked", "(256, 1024)"), ("gzip", "(256, 1024), compression='gzip'")]
-    {
-        println!("  {name}");
-        let path = contest.path(&format!("strided-{name}.h5"));
+/// Rows and columns of [`stored`] and [`converted`]: 491 MB of 4 bytes an element.
+const ROWS: u64 = 12_000;
+const COLUMNS: u64 = 10_240;
+
+/// Counts with some structure and some noise, as a detector gives them.
+const COUNTS: &str = "import hdf5plugin\n\
+    rng = np.random.default_rng(1)\n\
+    counts = (np.arange(12000 * 10240, dtype='i4') // 64 % 4096 + rng.integers(0, 32, 12000 * 10240, 'i4')).reshape(12000, 10240)\n";
+
+/// How the elements of [`stored`] are stored: a name, and arguments of h5py's `create_dataset`. Chunks are of 1 MiB.
+const STORED: [(&str, &str); 6] = [
+    ("contiguous", "chunks=None"),
+    ("chunked", "chunks=(256, 1024)"),
+    ("gzip-shuffle", "chunks=(256, 1024), compression='gzip', shuffle=True"),
+    ("lz4", "chunks=(256, 1024), **hdf5plugin.LZ4()"),
+    ("bitshuffle", "chunks=(256, 1024), **hdf5plugin.Bitshuffle(cname='none')"),
+    ("bitshuffle-lz4", "chunks=(256, 1024), **hdf5plugin.Bitshuffle(cname='lz4')"),
+];
+
+/// 491 MB that h5py has stored in several ways: whole; then every third column of every second row.
+pub(crate) fn stored(contest: &Contest) -> Outcome {
+    for (name, how) in STORED {
+        let path = contest.path(&format!("stored-{name}.h5"));
         let code = format!(
-            "f = h5py.File(path, 'w')\n\
-             d = f.create_dataset('data', (12000, 10240), 'f4', chunks={chunks})\n\
-             d[...] = np.arange(12000 * 10240, dtype='i4').reshape(d.shape) % 4096; f.close(); seconds = 0"
+            "{COUNTS}f = h5py.File(path, 'w')\n\
+             f.create_dataset('data', data=counts, {how}); f.close(); seconds = 0"
         );
         h5py::run(&path, &code)?;
-        let slabs = vec![h5live::Slab::step(0..12_000, 2), h5live::Slab::step(0..10_240, 3)];
-        let count = slabs.iter().map(h5live::Slab::len).product::<u64>();
-        let mut out = vec![1.0f32; count as usize];
-        let ours = || {
-            h5live::File::open(&path)?.dataset("data")?.read_into(slabs.clone(), &mut out)?;
-            Ok(())
-        };
-        let theirs = "d = h5py.File(path, 'r')['data']\n\
-             out = np.ones((6000, 3414), 'f4')\n\
-             begun = time.perf_counter()\n\
-             d.read_direct(out, np.s_[::2, ::3])\n\
-             seconds = time.perf_counter() - begun";
-        let contestants =
-            vec![Contestant::new("h5live", ours), Contestant::measured("h5py", || h5py::run(&path, theirs))];
-        contest.hold(2, &Work::Bytes(count * 4), contestants)?;
+        println!("  {name}, whole");
+        let whole = vec![h5live::Slab::range(0..ROWS), h5live::Slab::range(0..COLUMNS)];
+        selected::<i32>(contest, &path, &whole, "np.s_[:, :]", "i4")?;
+        println!("  {name}, strided");
+        let strided = vec![h5live::Slab::step(0..ROWS, 2), h5live::Slab::step(0..COLUMNS, 3)];
+        selected::<i32>(contest, &path, &strided, "np.s_[::2, ::3]", "i4")?;
+        std::fs::remove_file(&path)?;
     }
     Ok(())
 }
 
-/// 200 MB of u16 frames through shuffle and deflate at level 4.
-pub(crate) fn gzip(contest: &Contest) -> Outcome {
-    const FRAMES: u64 = 190;
-    let path = contest.path("read-gzip.h5");
-    let file = h5live::File::create(&path)?;
-    let dataset = file
-        .new_dataset::<u16>("data")
-        .shape([0, 512, 1024])
-        .unlimited()
-        .chunks([1, 512, 1024])
-        .shuffle()
-        .gzip(4)
-        .create()?;
-    for number in 0..FRAMES / 10 {
-        let frames: Vec<u16> = (0..10).flat_map(|offset| write::frame(number * 10 + offset)).collect();
-        dataset.append(&frames)?;
+/// 491 MB whose elements are of another type in the file than in memory: byte order, width, kind.
+pub(crate) fn converted(contest: &Contest) -> Outcome {
+    for (name, stored, how) in [
+        ("big-endian", ">i4", "chunks=None"),
+        ("chunked-big-endian", ">i4", "chunks=(256, 1024)"),
+        ("gzip-big-endian", ">i4", "chunks=(256, 1024), compression='gzip', compression_opts=1, shuffle=True"),
+        ("from-16-bits", "u2", "chunks=(256, 1024)"),
+        ("from-double", "f8", "chunks=None"),
+    ] {
+        let path = contest.path(&format!("converted-{name}.h5"));
+        let code = format!(
+            "{COUNTS}f = h5py.File(path, 'w')\n\
+             f.create_dataset('data', data=counts.astype('{stored}'), {how}); f.close(); seconds = 0"
+        );
+        h5py::run(&path, &code)?;
+        println!("  {name}");
+        let whole = vec![h5live::Slab::range(0..ROWS), h5live::Slab::range(0..COLUMNS)];
+        selected::<i32>(contest, &path, &whole, "np.s_[:, :]", "i4")?;
+        std::fs::remove_file(&path)?;
     }
-    file.close()?;
-    let mut out = vec![1u16; (FRAMES * 512 * 1024) as usize];
-    contest.hold(
-        3,
-        &Work::Bytes(FRAMES << 20),
-        vec![
-            Contestant::new("h5live", || {
-                h5live::File::open(&path)?.dataset("data")?.read_into(.., &mut out)?;
-                Ok(())
-            }),
-            Contestant::measured("h5py", || theirs(&path)),
-        ],
-    )
+    Ok(())
+}
+
+/// 98 MB in chunks of 4 KiB: one after the other, and side by side in several rows.
+pub(crate) fn small_chunks(contest: &Contest) -> Outcome {
+    for (name, how) in [
+        ("rows", "chunks=(1, 1024)"),
+        ("blocks", "chunks=(32, 32)"),
+        ("rows-gzip", "chunks=(1, 1024), compression='gzip', compression_opts=1"),
+        ("blocks-gzip", "chunks=(32, 32), compression='gzip', compression_opts=1"),
+    ] {
+        for format in ["earliest", "latest"] {
+            let path = contest.path(&format!("small-chunks-{name}-{format}.h5"));
+            let code = format!(
+                "{COUNTS}f = h5py.File(path, 'w', libver='{format}')\n\
+                 f.create_dataset('data', data=counts[:2400], {how}); f.close(); seconds = 0"
+            );
+            h5py::run(&path, &code)?;
+            println!("  {name}, {format}");
+            let whole = vec![h5live::Slab::range(0..2400), h5live::Slab::range(0..COLUMNS)];
+            selected::<i32>(contest, &path, &whole, "np.s_[:, :]", "i4")?;
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opening a file and reading the selected elements of its dataset, into memory that is there.
+fn selected<T: h5live::Element + Copy>(
+    contest: &Contest,
+    path: &Path,
+    slabs: &[h5live::Slab],
+    in_python: &str,
+    numpy: &str,
+) -> Outcome {
+    let lens: Vec<u64> = slabs.iter().map(h5live::Slab::len).collect();
+    let count = lens.iter().product::<u64>();
+    let mut out = vec![T::blank(); count as usize];
+    // Touched, so that nobody pays for its pages.
+    let slabs = slabs.to_vec();
+    h5live::File::open(path)?.dataset("data")?.read_into(slabs.clone(), &mut out)?;
+    let ours = || {
+        h5live::File::open(path)?.dataset("data")?.read_into(slabs.clone(), &mut out)?;
+        Ok(())
+    };
+    let theirs = format!(
+        "import hdf5plugin\n\
+         out = np.ones({lens:?}, '{numpy}')\n\
+         begun = time.perf_counter()\n\
+         h5py.File(path, 'r')['data'].read_direct(out, {in_python})\n\
+         seconds = time.perf_counter() - begun"
+    );
+    let contestants = vec![Contestant::new("h5live", ours), Contestant::measured("h5py", || h5py::run(path, &theirs))];
+    contest.hold(5, &Work::Bytes(count * size_of::<T>() as u64), contestants)
 }

@@ -11,7 +11,7 @@ const PIXELS: usize = 512 * 1024;
 const FRAME_BYTES: u64 = PIXELS as u64 * 2;
 
 /// A frame as a detector gives it: small counts, some structure, some noise.
-pub(crate) fn frame(number: u64) -> Vec<u16> {
+fn frame(number: u64) -> Vec<u16> {
     let mut seed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..PIXELS)
         .map(|pixel| {

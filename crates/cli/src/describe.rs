@@ -5,11 +5,14 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::failure::Failure;
 use crate::filters;
+use crate::looking::Looking;
 use crate::output::shape;
 use crate::render;
 
 /// How much of an attribute's value is shown, in characters.
 const SHOWN: usize = 60;
+/// Bytes of an element that is shown beside its dataset.
+const SMALL: u32 = 4096;
 
 /// How far it may grow, where it may.
 pub(crate) fn max_shape(dataset: &Dataset) -> Option<String> {
@@ -92,23 +95,38 @@ pub(crate) fn json(object: &Object) -> Result<Map<String, Json>, Failure> {
 }
 
 /// The attributes of an object, a line for each: name, value (as much as fits a line) and type.
-pub(crate) fn attribute_lines(object: &Object) -> Result<Vec<String>, Failure> {
+pub(crate) fn attribute_lines(object: &Object, looking: &Looking) -> Result<Vec<String>, Failure> {
+    let attributes = looking.pass(object.attributes())?.unwrap_or_default();
     let line = |attribute: &Attribute| {
-        let [value, datatype] = attribute_words(attribute)?;
+        let [value, datatype] = attribute_words(attribute, looking)?;
         Ok(format!("@{} = {value}  {datatype}", attribute.name()))
     };
-    object.attributes()?.iter().map(line).collect()
+    attributes.iter().map(line).collect()
 }
 
 /// An attribute's value, cut where it is long, and its type and shape.
-pub(crate) fn attribute_words(attribute: &Attribute) -> Result<[String; 2], Failure> {
-    let mut value = attribute.value()?.to_string();
-    if let Some((cut, _)) = value.char_indices().nth(SHOWN) {
-        value.truncate(cut);
-        value.push_str("...");
-    }
+pub(crate) fn attribute_words(attribute: &Attribute, looking: &Looking) -> Result<[String; 2], Failure> {
+    let value = looking.pass(attribute.value())?.map_or_else(|| "damaged".to_owned(), |value| looking.text(&value));
     let dims = if attribute.shape().is_empty() { String::new() } else { format!(" {}", shape(attribute.shape())) };
-    Ok([value, format!("{}{dims}", attribute.datatype())])
+    Ok([cut(value, SHOWN), format!("{}{dims}", attribute.datatype())])
+}
+
+/// The value of a dataset that is a single element of few bytes, cut where it is long.
+pub(crate) fn scalar(dataset: &Dataset, looking: &Looking) -> Result<Option<String>, Failure> {
+    if !dataset.shape().is_empty() || dataset.is_null() || dataset.datatype().size() > SMALL {
+        return Ok(None);
+    }
+    let values = looking.pass(dataset.read_values(..))?;
+    Ok(values.and_then(|values| values.first().map(|value| cut(looking.text(value), SHOWN))))
+}
+
+/// Text of at most so many characters.
+pub(crate) fn cut(mut text: String, most: usize) -> String {
+    if let Some((cut, _)) = text.char_indices().nth(most) {
+        text.truncate(cut);
+        text.push_str("...");
+    }
+    text
 }
 
 /// The types and shapes of an object's attributes as one JSON object.

@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use h5live::{Dataset, MemberKind, Object, Selection, Slab, Value};
+use h5live::{Dataset, Object, Selection, Slab, Value};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::describe;
 use crate::failure::Failure;
-use crate::output;
-use crate::place::{self, Place};
+use crate::looking::Looking;
+use crate::output::{self, thousands};
+use crate::place::Place;
 use crate::render;
 use crate::rows::pieces;
 use crate::selection;
@@ -18,10 +19,14 @@ use crate::storage::StorageUse;
 
 /// How long a line of values may become.
 const WIDTH: usize = 100;
+/// Values of a dataset in text, unless more are asked for.
+const VALUES: u64 = 10_000;
+/// Characters of an attribute's value, likewise.
+const CHARACTERS: usize = 10_000;
 
 /// Write the contents of a file or object: structure, attributes and values
 ///
-/// In text, each line of values begins with the position of its first.
+/// In text, each line of values begins with the position of its first, and of large datasets only the first are written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Dump {
     /// The file; an object's path may follow in the same word
@@ -35,6 +40,9 @@ pub(crate) struct Dump {
     /// Only these elements of the dataset, as Python writes them: 0:10,5
     #[arg(short, long, value_name = "START:STOP:STEP,...", allow_hyphen_values = true)]
     selection: Option<String>,
+    /// All values, however many: without it, text has the first ten thousand of each dataset
+    #[arg(short, long)]
+    all: bool,
     /// No values, but what they take in the file
     #[arg(short = 'H', long)]
     header: bool,
@@ -52,47 +60,69 @@ impl Dump {
             return Err(Failure::Usage(format!("{} is no dataset: there is nothing to select from", object.path())));
         }
         let mut out = output::stdout();
+        let looking = Looking::new(&file, &place.file);
         let mut dumper: Box<dyn Dumper> = match self.json {
             true => Box::new(JsonDumper { is_first: true }),
-            false => Box::new(TextDumper { is_first: true }),
+            false => Box::new(TextDumper { is_first: true, all: self.all, looking: &looking }),
         };
         dumper.begin(&place.file.to_string_lossy(), &mut out)?;
         let mut each = |object: &Object| -> Result<(), Failure> {
-            let slabs = match object {
-                Object::Dataset(dataset) if !self.header => Some(self.slabs(dataset)?),
+            let wanted = match object {
+                Object::Dataset(dataset) if !self.header => Some(self.wanted(dataset)?),
                 _ => None,
             };
-            dumper.object(object, slabs, &mut out)
+            looking.pass(dumper.object(object, wanted, &mut out)).map(|_| ())
         };
         each(&object)?;
         if let Object::Group(group) = &object {
-            place::walk(group, &mut |path, kind, object| match object {
-                Some(object) => each(&object),
-                None if kind == MemberKind::Unknown => {
-                    output::note(&format!("{path}: its header is damaged, or of an unknown kind"));
-                    Ok(())
-                }
-                None => Ok(()),
-            })?;
+            looking.walk(group, &mut |met| met.object.as_ref().map_or(Ok(()), &mut each))?;
         }
         dumper.end(&mut out)?;
-        Ok(out.flush()?)
+        out.flush()?;
+        looking.end()
     }
 
     /// The elements to write.
-    fn slabs(&self, dataset: &Dataset) -> Result<Vec<Slab>, Failure> {
+    fn wanted(&self, dataset: &Dataset) -> Result<Wanted, Failure> {
         let shape = dataset.shape();
-        match self.selection.as_deref().map(|text| selection::parse(text, &shape)).transpose()? {
-            Some(Selection::Hyperslab(slabs)) => Ok(slabs),
-            _ => Ok(shape.iter().map(|dim| Slab::range(0..*dim)).collect()),
-        }
+        let whole = shape.iter().map(|dim| Slab::range(0..*dim));
+        Ok(match self.selection.as_deref().map(|text| selection::parse(text, &shape)).transpose()? {
+            Some(Selection::Hyperslab(slabs)) => Wanted { slabs, left: 0 },
+            _ if self.all || self.json => Wanted { slabs: whole.collect(), left: 0 },
+            _ => Wanted::first(&shape),
+        })
     }
 }
 
-/// Writes objects, one after the other. `slabs` are the elements wanted, if any are.
+/// The elements of a dataset to write.
+struct Wanted {
+    slabs: Vec<Slab>,
+    /// Elements behind them that are left out.
+    left: u64,
+}
+
+impl Wanted {
+    /// The first elements of all: as many axes whole, from the last on, as there is room for.
+    fn first(shape: &[u64]) -> Self {
+        let mut room = VALUES;
+        let mut slabs: Vec<Slab> = Vec::new();
+        for dim in shape.iter().rev() {
+            let len = (*dim).min(room.max(1));
+            slabs.push(Slab::range(0..len));
+            // Behind an axis that is cut, others have one element.
+            room = if len < *dim { 1 } else { room / len.max(1) };
+        }
+        slabs.reverse();
+        let count = |lens: &mut dyn Iterator<Item = u64>| lens.fold(1u64, u64::saturating_mul);
+        let taken = count(&mut slabs.iter().map(Slab::len));
+        Self { left: count(&mut shape.iter().copied()).saturating_sub(taken), slabs }
+    }
+}
+
+/// Writes objects, one after the other, with the elements that are wanted, if any are.
 trait Dumper {
     fn begin(&mut self, file: &str, out: &mut dyn Write) -> Result<(), Failure>;
-    fn object(&mut self, object: &Object, slabs: Option<Vec<Slab>>, out: &mut dyn Write) -> Result<(), Failure>;
+    fn object(&mut self, object: &Object, wanted: Option<Wanted>, out: &mut dyn Write) -> Result<(), Failure>;
     fn end(&mut self, out: &mut dyn Write) -> Result<(), Failure>;
 }
 
@@ -113,23 +143,25 @@ fn each_piece(
     Ok(())
 }
 
-struct TextDumper {
+struct TextDumper<'l> {
     is_first: bool,
+    all: bool,
+    looking: &'l Looking,
 }
 
-impl Dumper for TextDumper {
+impl Dumper for TextDumper<'_> {
     fn begin(&mut self, _: &str, _: &mut dyn Write) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn object(&mut self, object: &Object, slabs: Option<Vec<Slab>>, out: &mut dyn Write) -> Result<(), Failure> {
+    fn object(&mut self, object: &Object, wanted: Option<Wanted>, out: &mut dyn Write) -> Result<(), Failure> {
         if !std::mem::take(&mut self.is_first) {
             writeln!(out)?;
         }
         match object {
             Object::Group(group) => {
                 writeln!(out, "{}  group", group.path())?;
-                attributes(object, out)?;
+                self.attributes(object, out)?;
                 for link in group.links()? {
                     if let Some(target) = describe::target(&link.target) {
                         writeln!(out, "  {} -> {target}", link.name)?;
@@ -138,7 +170,7 @@ impl Dumper for TextDumper {
             }
             Object::Datatype(datatype) => {
                 writeln!(out, "{}  datatype {}", datatype.path(), datatype.datatype())?;
-                attributes(object, out)?;
+                self.attributes(object, out)?;
             }
             Object::Dataset(dataset) => {
                 let grows = describe::max_shape(dataset).map(|max| format!(" of {max}")).unwrap_or_default();
@@ -149,18 +181,20 @@ impl Dumper for TextDumper {
                     describe::extent(dataset),
                     describe::storage(dataset)
                 )?;
-                if slabs.is_none() {
+                if wanted.is_none() {
                     let rows = StorageUse::of(dataset)?.rows(dataset);
                     rows.iter().try_for_each(|row| writeln!(out, "  {}", row.join(": ")))?;
                 }
-                attributes(object, out)?;
-                match slabs {
-                    Some(_) if dataset.is_null() => {}
-                    Some(slabs) if slabs.is_empty() => {
-                        dataset.read_values(..)?.iter().try_for_each(|value| writeln!(out, "  {value}"))?;
-                    }
-                    Some(slabs) => each_piece(dataset, slabs, |piece, values| lines(piece, values, out))?,
-                    None => {}
+                self.attributes(object, out)?;
+                let Some(Wanted { slabs, left }) = wanted.filter(|_| !dataset.is_null()) else { return Ok(()) };
+                let text = |value: &Value| self.looking.text(value);
+                if slabs.is_empty() {
+                    dataset.read_values(..)?.iter().try_for_each(|value| writeln!(out, "  {}", text(value)))?;
+                    return Ok(());
+                }
+                each_piece(dataset, slabs, |piece, values| lines(piece, values, &text, out))?;
+                if left > 0 {
+                    writeln!(out, "  ... {} more; --all writes them, --selection some", thousands(left))?;
                 }
             }
         }
@@ -172,17 +206,27 @@ impl Dumper for TextDumper {
     }
 }
 
-fn attributes(object: &Object, out: &mut dyn Write) -> Result<(), Failure> {
-    for attribute in object.attributes()? {
-        let shape =
-            if attribute.shape().is_empty() { String::new() } else { format!(" {}", output::shape(attribute.shape())) };
-        writeln!(out, "  @{}  {}{shape} = {}", attribute.name(), attribute.datatype(), attribute.value()?)?;
+impl TextDumper<'_> {
+    fn attributes(&self, object: &Object, out: &mut dyn Write) -> Result<(), Failure> {
+        for attribute in object.attributes()? {
+            let dims = attribute.shape();
+            let shape = if dims.is_empty() { String::new() } else { format!(" {}", output::shape(dims)) };
+            let Some(value) = self.looking.pass(attribute.value())? else { continue };
+            let most = if self.all { usize::MAX } else { CHARACTERS };
+            let value = describe::cut(self.looking.text(&value), most);
+            writeln!(out, "  @{}  {}{shape} = {value}", attribute.name(), attribute.datatype())?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Writes the values of a piece, a line per row of the last axis, longer ones in several: each begins with its position.
-fn lines(piece: &[Slab], values: &[Value], out: &mut dyn Write) -> Result<(), Failure> {
+fn lines(
+    piece: &[Slab],
+    values: &[Value],
+    text: &dyn Fn(&Value) -> String,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let Some((last, outer)) = piece.split_last() else { return Ok(()) };
     let row_len = last.len() as usize;
     if row_len == 0 {
@@ -200,7 +244,7 @@ fn lines(piece: &[Slab], values: &[Value], out: &mut dyn Write) -> Result<(), Fa
     for (row, elements) in values.chunks(row_len).enumerate() {
         let mut line = String::new();
         for (column, element) in elements.iter().enumerate() {
-            let text = element.to_string();
+            let text = text(element);
             if !line.is_empty() && line.chars().count() + 2 + text.chars().count() > WIDTH {
                 writeln!(out, "{line}")?;
                 line.clear();
@@ -226,7 +270,7 @@ impl Dumper for JsonDumper {
         Ok(write!(out, "{{\"file\": {}, \"objects\": [", json!(file))?)
     }
 
-    fn object(&mut self, object: &Object, slabs: Option<Vec<Slab>>, out: &mut dyn Write) -> Result<(), Failure> {
+    fn object(&mut self, object: &Object, wanted: Option<Wanted>, out: &mut dyn Write) -> Result<(), Failure> {
         let comma = if std::mem::take(&mut self.is_first) { "" } else { "," };
         let mut map = describe::json(object)?;
         if let Object::Group(group) = object {
@@ -237,7 +281,7 @@ impl Dumper for JsonDumper {
         map.insert("attributes".into(), describe::attributes(object)?);
         map.insert("attribute_types".into(), describe::attribute_types(object)?);
         let Object::Dataset(dataset) = object else { return Ok(write!(out, "{comma}\n{}", json!(map))?) };
-        let Some(slabs) = slabs else {
+        let Some(Wanted { slabs, .. }) = wanted else {
             map.insert("storage".into(), StorageUse::of(dataset)?.json());
             return Ok(write!(out, "{comma}\n{}", json!(map))?);
         };

@@ -147,7 +147,11 @@ fn advice(error: &Error) -> Option<String> {
             format!("wait until it is closed; reading needs no waiting: `h5live watch {file}`")
         }
         ErrorKind::WriterDied { .. } => "all it published is there, and the file can be appended to".to_owned(),
-        ErrorKind::Malformed(_) => "the file is damaged, or was written by something unusual".to_owned(),
+        ErrorKind::Malformed(_) => {
+            format!(
+                "the file is damaged, or was written by something unusual: `h5live check {file}` looks through all of it"
+            )
+        }
         ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "ask its owner for access".to_owned()
         }

@@ -5,15 +5,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use h5live::check::{Check, Report, Severity, SpaceUse};
-use h5live::{Attribute, File, Object, WriterState};
+use h5live::{Attribute, Dataset, File, Object, VirtualMapping, WriterState};
 use serde_json::{Map, Value as Json, json};
 
 use crate::check::show;
 use crate::describe;
 use crate::failure::Failure;
+use crate::looking::{Looking, region};
 use crate::output::{self, bytes, size_of, table, thousands};
-use crate::place::{self, Place};
+use crate::place::{Met, Place};
 use crate::storage::StorageUse;
+
+/// Parts of other datasets that are told of a virtual one.
+const MAPPINGS: usize = 20;
 
 /// Tell what a file or object is: size, who writes it, shapes, types, storage, attributes
 #[derive(Debug, clap::Args)]
@@ -32,9 +36,10 @@ impl Info {
         let place = Place::new(&self.file, self.path.as_deref());
         let file = place.open()?;
         let mut out = output::stdout();
+        let looking = Looking::new(&file, &place.file);
         let (map, rows) = match place.is_explicit {
-            true => object(&place.object(&file)?)?,
-            false => whole(&place, &file)?,
+            true => object(&place.object(&file)?, &looking)?,
+            false => whole(&place, &file, &looking)?,
         };
         if self.json {
             serde_json::to_writer_pretty(&mut out, &Json::Object(map))?;
@@ -42,7 +47,8 @@ impl Info {
         } else {
             out.write_all(table(&rows, &[]).as_bytes())?;
         }
-        Ok(out.flush()?)
+        out.flush()?;
+        looking.end()
     }
 }
 
@@ -64,13 +70,13 @@ struct Counts {
     stored: u64,
 }
 
-fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
+fn whole(place: &Place, file: &File, looking: &Looking) -> Result<Said, Failure> {
     let size =
         fs::metadata(&place.file).map_err(|error| Failure::Other(format!("{}: {error}", place.file.display())))?;
     let size = size.len();
     let state = file.writer_state()?;
     let commit = file.commit()?;
-    let counts = count(file)?;
+    let counts = count(file, looking)?;
     let writer = written_by(&state);
     let mut rows = vec![
         row("file", place.file.display().to_string()),
@@ -104,7 +110,11 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
             rows.push(row("structure", size_of(space.metadata)));
             let free =
                 if space.free > 0 { format!(", and {} known to be free", size_of(space.free)) } else { String::new() };
-            rows.push(row("dead space", format!("{}{free}; `h5live repack` reclaims it", size_of(space.dead))));
+            let dead = match space.dead {
+                0 => "none".to_owned(),
+                dead => format!("{}; `h5live repack` reclaims it", size_of(dead)),
+            };
+            rows.push(row("dead space", dead + &free));
             if space.ahead > 0 {
                 rows.push(row("room ahead", size_of(space.ahead)));
             }
@@ -119,8 +129,14 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
             rows.push(row("all else", format!("{}: structure, and space not or no longer used", size_of(other))));
         }
     }
-    let attributes = file.attributes()?;
-    rows.extend(attribute_rows(&attributes)?);
+    let root = looking.pass(file.get("/"))?;
+    let attributes = match &root {
+        Some(root) => {
+            rows.extend(attribute_rows(root, looking)?);
+            looking.pass(describe::attributes(root))?
+        }
+        None => None,
+    };
     let map = json!({
         "file": place.file.to_string_lossy(),
         "size": size,
@@ -137,7 +153,7 @@ fn whole(place: &Place, file: &File) -> Result<Said, Failure> {
         "dead_bytes": space.as_ref().map(|(_, space)| space.dead),
         "free_bytes": space.as_ref().map(|(_, space)| space.free),
         "errors": space.as_ref().map(|(report, _)| report.of(Severity::Error).count()),
-        "attributes": describe::attributes(&file.get("/")?)?,
+        "attributes": attributes,
     });
     Ok((as_map(map), rows))
 }
@@ -189,11 +205,11 @@ fn flags_note(flags: u8) -> String {
     }
 }
 
-fn count(file: &File) -> Result<Counts, Failure> {
+fn count(file: &File, looking: &Looking) -> Result<Counts, Failure> {
     use h5live::MemberKind::{Dataset, Datatype, ExternalLink, Group, SoftLink, Unknown, UserDefinedLink};
     let mut counts = Counts { groups: 1, ..Counts::default() };
     let mut met = std::collections::HashSet::from([file.root().address()]);
-    place::walk(&file.root(), &mut |_, kind, object| {
+    looking.walk(&file.root(), &mut |Met { kind, object, .. }| {
         if object.as_ref().is_some_and(|object| !met.insert(object.address())) {
             return Ok(());
         }
@@ -205,14 +221,15 @@ fn count(file: &File) -> Result<Counts, Failure> {
             Unknown => counts.damaged += 1,
         }
         if let Some(Object::Dataset(dataset)) = object {
-            counts.stored = counts.stored.saturating_add(dataset.storage_size()?);
+            let stored = looking.pass(dataset.storage_size())?.unwrap_or(0);
+            counts.stored = counts.stored.saturating_add(stored);
         }
         Ok(())
     })?;
     Ok(counts)
 }
 
-fn object(object: &Object) -> Result<Said, Failure> {
+fn object(object: &Object, looking: &Looking) -> Result<Said, Failure> {
     let mut map = describe::json(object)?;
     let mut rows = vec![row(&object.kind().to_string(), object.path())];
     match object {
@@ -229,11 +246,17 @@ fn object(object: &Object) -> Result<Said, Failure> {
             rows.push(row("shape", describe::extent(dataset)));
             rows.extend(describe::max_shape(dataset).map(|max| row("may grow to", max)));
             rows.push(row("type", dataset.datatype().to_string()));
+            if let Some(address) = dataset.committed_datatype() {
+                rows.push(row("type is", looking.named(address)));
+            }
             rows.push(row("layout", describe::layout(dataset.layout())));
             let storage = StorageUse::of(dataset)?;
             rows.extend(storage.rows(dataset));
+            if let Some(value) = describe::scalar(dataset, looking)? {
+                rows.push(row("value", value));
+            }
             let fill = match dataset.fill_value()? {
-                Some(value) if dataset.has_fill_value() == Some(true) => value.to_string(),
+                Some(value) if dataset.has_fill_value() == Some(true) => looking.text(&value),
                 Some(value) => format!("{value} (the default)"),
                 None => "undefined".to_owned(),
             };
@@ -242,26 +265,39 @@ fn object(object: &Object) -> Result<Said, Failure> {
                 let size = size.map_or_else(|| "all".to_owned(), bytes);
                 rows.push(row("external file", format!("{name}: {size} from byte {offset}")));
             }
-            for (file, path) in dataset.virtual_sources()? {
-                rows.push(row("shows", format!("{}{path}", file.map_or_else(String::new, |file| format!("{file}:")))));
-            }
+            rows.extend(shown_rows(dataset)?);
             map.insert("storage".into(), storage.json());
         }
     }
     rows.push(row("header at", format!("{:#x}", object.address())));
-    rows.extend(attribute_rows(&object.attributes()?)?);
+    rows.extend(attribute_rows(object, looking)?);
     map.insert("address".into(), json!(object.address()));
     map.insert("attributes".into(), describe::attributes(object)?);
     map.insert("attribute_types".into(), describe::attribute_types(object)?);
     Ok((map, rows))
 }
 
-fn attribute_rows(attributes: &[Attribute]) -> Result<Vec<Vec<String>>, Failure> {
+/// The parts of other datasets that a virtual one shows: where, and which.
+fn shown_rows(dataset: &Dataset) -> Result<Vec<Vec<String>>, Failure> {
+    let mappings = dataset.virtual_mappings()?;
+    let shown = |mapping: &VirtualMapping| {
+        let file = mapping.file.as_ref().map_or_else(String::new, |file| format!("{file}:"));
+        let (target, source) = (region(&mapping.target), region(&mapping.source));
+        row("shows", format!("{target} <- {file}{}{source}", mapping.dataset))
+    };
+    let mut rows: Vec<_> = mappings.iter().take(MAPPINGS).map(shown).collect();
+    if mappings.len() > MAPPINGS {
+        rows.push(row("shows", format!("... {} mappings in all", thousands(mappings.len() as u64))));
+    }
+    Ok(rows)
+}
+
+fn attribute_rows(object: &Object, looking: &Looking) -> Result<Vec<Vec<String>>, Failure> {
     let told = |attribute: &Attribute| {
-        let [value, datatype] = describe::attribute_words(attribute)?;
+        let [value, datatype] = describe::attribute_words(attribute, looking)?;
         Ok(row(&format!("@{}", attribute.name()), format!("{value}  {datatype}")))
     };
-    attributes.iter().map(told).collect()
+    looking.pass(object.attributes())?.unwrap_or_default().iter().map(told).collect()
 }
 
 fn as_map(json: Json) -> Map<String, Json> {

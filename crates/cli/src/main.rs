@@ -13,6 +13,7 @@ mod failure;
 mod filters;
 mod follow;
 mod info;
+mod looking;
 mod ls;
 mod man;
 mod npy;
@@ -26,6 +27,7 @@ mod rows;
 mod selection;
 mod storage;
 mod tail;
+mod tree;
 mod watch;
 
 use std::process::ExitCode;

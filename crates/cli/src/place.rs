@@ -4,8 +4,9 @@ use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 
-use h5live::{Dataset, ErrorKind, File, Group, MemberKind, Object};
+use h5live::{Dataset, ErrorKind, File, Group, Link, MemberKind, Object, Target};
 
+use crate::describe;
 use crate::failure::Failure;
 
 /// A file, and the path of an object in it.
@@ -139,48 +140,75 @@ fn check_file(path: &Path) -> Result<(), Failure> {
 
 /// Hands the datasets of a group and the groups below it to `visit`, each once, however many links lead to it.
 pub(crate) fn each_dataset(group: &Group, visit: &mut impl FnMut(Dataset)) -> Result<(), Failure> {
-    walk(group, &mut |_, _, object| {
-        if let Some(Object::Dataset(dataset)) = object {
+    let each = &mut |met: Met| {
+        if let Some(Object::Dataset(dataset)) = met.object {
             visit(dataset);
         }
         Ok(())
-    })
+    };
+    walk(group, each, &mut Err)
 }
 
-/// Hands all members of a group and the groups below it to `visit`: path, kind, and the object, unless it is a link that
-/// is not followed, or damaged. A group that is met again is told and not entered again.
+/// What a walk meets.
+pub(crate) struct Met {
+    /// From the file's root group.
+    pub(crate) path: String,
+    /// What it is; unknown if it is damaged.
+    pub(crate) kind: MemberKind,
+    /// The object, unless it is a link that is not followed, or damaged.
+    pub(crate) object: Option<Object>,
+    /// Where such a link leads.
+    pub(crate) target: Option<String>,
+}
+
+/// Hands all members of a group and the groups below it to `visit`. A group that is met again is told and not entered again.
+/// Objects and groups that cannot be read are `damage`, which says whether to go on: then they are of unknown kind, or empty.
 pub(crate) fn walk(
     group: &Group,
-    visit: &mut impl FnMut(&str, MemberKind, Option<Object>) -> Result<(), Failure>,
+    visit: &mut impl FnMut(Met) -> Result<(), Failure>,
+    damage: &mut impl FnMut(Failure) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut seen = std::collections::HashSet::from([group.address()]);
     // Groups to enter, the next one last: files nest deeper than stacks do.
-    let mut groups = vec![group.clone()];
-    let mut pending: Vec<Vec<h5live::Member>> = vec![members(group)?];
-    while let (Some(group), Some(members)) = (groups.last().cloned(), pending.last_mut()) {
-        let Some(member) = members.pop() else {
+    let mut groups = vec![(group.clone(), links(group, damage)?)];
+    while let Some((group, pending)) = groups.last_mut() {
+        let Some(link) = pending.pop() else {
             groups.pop();
-            pending.pop();
             continue;
         };
-        let path = format!("{}/{}", group.path().trim_end_matches('/'), member.name);
-        let is_object = matches!(member.kind, MemberKind::Group | MemberKind::Dataset | MemberKind::Datatype);
-        let object = if is_object { Some(group.get_raw(member.raw_name.as_bytes())?) } else { None };
+        let path = format!("{}/{}", group.path().trim_end_matches('/'), link.name);
+        let (kind, object) = match &link.target {
+            Target::Hard(_) => match group.open_link(&link) {
+                Ok(object) => (object.kind(), Some(object)),
+                Err(error) => {
+                    damage(error.into())?;
+                    (MemberKind::Unknown, None)
+                }
+            },
+            Target::Soft(_) => (MemberKind::SoftLink, None),
+            Target::External { .. } => (MemberKind::ExternalLink, None),
+            Target::UserDefined { .. } => (MemberKind::UserDefinedLink, None),
+        };
         let is_new = object.as_ref().is_none_or(|object| seen.insert(object.address()));
-        visit(&path, member.kind, object.clone())?;
+        visit(Met { path, kind, object: object.clone(), target: describe::target(&link.target) })?;
         if let (Some(Object::Group(inner)), true) = (object, is_new) {
-            pending.push(self::members(&inner)?);
-            groups.push(inner);
+            let pending = links(&inner, damage)?;
+            groups.push((inner, pending));
         }
     }
     Ok(())
 }
 
-/// The members of a group, last first.
-fn members(group: &Group) -> Result<Vec<h5live::Member>, Failure> {
-    let mut members = group.members()?;
-    members.reverse();
-    Ok(members)
+/// The links of a group, last first; none of one that is damaged.
+fn links(group: &Group, damage: &mut impl FnMut(Failure) -> Result<(), Failure>) -> Result<Vec<Link>, Failure> {
+    let mut links = group.links().or_else(|error| damage(error.into()).map(|()| Vec::new()))?;
+    links.reverse();
+    Ok(links)
+}
+
+/// Whether a member is a link that is not followed.
+pub(crate) fn is_link(kind: MemberKind) -> bool {
+    matches!(kind, MemberKind::SoftLink | MemberKind::ExternalLink | MemberKind::UserDefinedLink)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a dataset's elements take in the file.
 
-use h5live::Dataset;
+use h5live::{Dataset, Layout};
 use serde_json::{Value as Json, json};
 
 use crate::failure::Failure;
@@ -98,6 +98,10 @@ impl StorageUse {
             row("unfiltered", format!("{} chunks, in whole or in part", thousands(chunks.skipped)));
         }
         let ratio = self.ratio().filter(|_| !filters.is_empty()).map(|ratio| format!(", {ratio:.2} : 1"));
+        if dataset.layout() == Layout::Virtual {
+            row("stored", format!("elsewhere: {} of elements", size_of(self.plain)));
+            return rows;
+        }
         let plain = if self.plain == self.stored { String::new() } else { format!(" for {}", size_of(self.plain)) };
         row("stored", format!("{}{plain}{}", size_of(self.stored), ratio.unwrap_or_default()));
         rows

@@ -43,7 +43,7 @@ fn recording_every_format() {
         ("1.0\n2.0\n".into(), "x\ny z\n".into())
     );
     output(&feed(directory.path(), &["record", "a.h5", "--overwrite", "--dtype", "i32"], b"7\n"));
-    assert_eq!(output(&run(directory.path(), &["ls", "-r", "a.h5"])), "/data\n");
+    assert_eq!(output(&run(directory.path(), &["ls", "-rp", "a.h5"])), "/data\n");
 
     let lines = b"{\"n\": 1, \"v\": [1, 2], \"on\": true}\n{\"n\": 2, \"v\": [3, 4], \"on\": false}\n";
     output(&feed(directory.path(), &["record", "b.h5", "log", "--format", "jsonl"], lines));

@@ -20,10 +20,24 @@ fn listing() {
         (&["ls", "run.h5"][..], "entry/\nlatest -> /entry/signal\n"),
         (&["ls", "run.h5/entry"], "names\nnumber\nsignal\n"),
         (&["ls", "run.h5", "entry"], "names\nnumber\nsignal\n"),
-        (&["ls", "-r", "run.h5"], "/entry/\n/entry/names\n/entry/number\n/entry/signal\n/latest -> /entry/signal\n"),
+        (
+            &["ls", "-r", "--paths", "run.h5"],
+            "/entry/\n/entry/names\n/entry/number\n/entry/signal\n/latest -> /entry/signal\n",
+        ),
     ] {
         assert_eq!(output(&run(directory.path(), arguments)), expected, "{arguments:?}");
     }
+    let tree = output(&run(directory.path(), &["ls", "-r", "run.h5"]));
+    let lines: Vec<String> = tree.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(lines[..2], ["run.h5/", "├─ entry/"], "{tree}");
+    assert!(lines[2].starts_with("│ ├─ names (2,)") && lines[2].contains(" vlen str "), "{tree}");
+    assert!(lines[3].starts_with("│ ├─ number scalar i32 ") && lines[3].ends_with(" = -7"), "{tree}");
+    let signal = "│ └─ signal (10, 3) of (unlimited, 3) f64 chunked (4, 3), shuffle, gzip 4 ";
+    assert!(lines[4].starts_with(signal) && lines[4].ends_with(" B 1 attribute"), "{tree}");
+    assert_eq!(lines[5..], ["└─ latest -> /entry/signal"], "{tree}");
+    let tree = output(&run(directory.path(), &["ls", "-rl", "run.h5"]));
+    assert!(tree.contains("\n│        @units = \"mV\"  vlen str\n└─ latest"), "{tree}");
+    assert!(tree.starts_with("run.h5/\n│  @title = \"an example\"  vlen str\n├─ entry/"), "{tree}");
     let long = output(&run(directory.path(), &["ls", "-l", "run.h5/entry"]));
     let signal = "dataset  (10, 3) of (unlimited, 3)  f64       chunked (4, 3), shuffle, gzip 4";
     assert!(long.contains(signal), "{long}");
@@ -89,6 +103,64 @@ fn dumping() {
     assert_eq!(object("/")["attributes"]["title"], "an example");
     let told = json_of(&output(&run(directory.path(), &["dump", "--json", "-H", "run.h5/entry/signal"])));
     assert_eq!(told["objects"][0].get("data"), None);
+}
+
+/// References are shown by paths, virtual datasets with what they show, and of large datasets the first values.
+#[test]
+fn what_leads_elsewhere_and_what_is_large() {
+    let directory = scratch();
+    let script = "import h5py, numpy\n\
+        f = h5py.File('all.h5', 'w', libver='latest')\n\
+        d = f.create_dataset('a/data', data=numpy.arange(120).reshape(10, 12))\n\
+        f['a'].attrs['to'] = d.ref\n\
+        f['refs'] = [d.regionref[2:5, ::3]]\n\
+        layout = h5py.VirtualLayout((2, 12), 'i8')\n\
+        layout[1] = h5py.VirtualSource('other.h5', 'x', (30,))[3:15]\n\
+        f.create_virtual_dataset('virtual', layout)\n\
+        f['long'] = numpy.arange(20000, dtype='u2')\n\
+        f['wide'] = numpy.zeros((3, 40, 700), 'i1')\n\
+        f['type'] = numpy.dtype('f4'); f.create_dataset('typed', (2,), f['type'])\n";
+    Program::new(python().unwrap()).args(["-c", script]).directory(directory.path()).output(LIMIT).unwrap();
+    let told = |arguments: &[&str]| output(&run(directory.path(), arguments));
+    assert!(told(&["ls", "-l", "all.h5"]).contains("@to = -> /a/data  object reference"));
+    assert!(told(&["info", "all.h5/a"]).contains("-> /a/data  object reference"));
+    assert!(told(&["dump", "all.h5/refs"]).contains("[0] -> /a/data[2:5, 0:10:3]\n"));
+    let shown = told(&["info", "all.h5/virtual"]);
+    assert!(shown.contains("[1, 0:12] <- other.h5:x[3:15]\n") && shown.contains("elsewhere: 192 B"), "{shown}");
+    assert!(told(&["info", "all.h5/typed"]).contains("-> /type\n"));
+    let cut = told(&["dump", "all.h5/long"]);
+    assert!(cut.contains(" 9999\n  ... 10,000 more") && !cut.contains("10001"), "{cut}");
+    assert!(told(&["dump", "--all", "all.h5/long"]).trim_end().ends_with(" 19999"));
+    assert!(told(&["dump", "all.h5/long", "-s", "15000:"]).trim_end().ends_with(" 19999"));
+    let wide = told(&["dump", "all.h5/wide"]);
+    assert!(
+        wide.contains("\n  [0, 13, ") && !wide.contains("\n  [0, 14, ") && wide.contains("... 74,200 more"),
+        "{wide}"
+    );
+}
+
+/// What is damaged is told and passed over: the rest is shown, and the program fails.
+#[test]
+fn damage_hides_nothing_else() {
+    let directory = scratch();
+    let script = "import h5py\n\
+        f = h5py.File('cut.h5', 'w', libver='latest')\n\
+        f['first'] = 1.5; f['lost'] = [2]; f['last'] = [3, 4]; at = h5py.h5o.get_info(f['lost'].id).addr; f.close()\n\
+        f = open('cut.h5', 'r+b'); f.seek(at + 20); f.write(b'damage'); f.close()\n";
+    Program::new(python().unwrap()).args(["-c", script]).directory(directory.path()).output(LIMIT).unwrap();
+    for (arguments, words) in [
+        (&["ls", "-r", "cut.h5"][..], ["first", "lost  (damaged", "last", "(2,)"]),
+        (&["ls", "-l", "cut.h5"], ["first = 1.5", "lost  (damaged", "last", "(2,)"]),
+        (&["dump", "cut.h5"], ["/first", "1.5", "/last", "[0] 3, 4"]),
+        (&["info", "cut.h5"], ["contents", "1 group, 2 datasets, 1 unknown or damaged object", "size", "damage"]),
+    ] {
+        let ended = run(directory.path(), arguments);
+        let (told, errors) = (String::from_utf8_lossy(&ended.output), String::from_utf8_lossy(&ended.errors));
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(words.iter().all(|words| told.contains(words)), "{arguments:?}: {told}");
+        assert!(errors.contains("/lost: object header at address 0x"), "{arguments:?}: {errors}");
+        assert!(errors.contains("1 thing is damaged") && errors.contains("h5live check cut.h5"), "{errors}");
+    }
 }
 
 #[test]

@@ -232,3 +232,30 @@ fn nothing_is_lost_by_mistake() {
     output(&run(directory.path(), &["repack", "run.h5", "taken.h5", "--overwrite"]));
     in_python(directory.path(), COMPARE, &["run.h5", "taken.h5"]);
 }
+
+/// References of HDF5 1.12's kinds lead in the copy where they led before: libhdf5 says so.
+#[test]
+fn references_of_every_kind_come_along() {
+    let directory = scratch();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references.py");
+    let python = |role: &str, file: &str| {
+        let program = Program::new(python().unwrap()).arg(&script).args([role, file]).directory(directory.path());
+        String::from_utf8(program.output(LIMIT).unwrap()).unwrap()
+    };
+    python("make", "run.h5");
+    let before = python("show", "run.h5");
+    assert_eq!(before.lines().count(), 6, "{before}");
+    let ended = run(directory.path(), &["repack", "run.h5", "copy.h5"]);
+    assert!(!String::from_utf8_lossy(&ended.errors).contains("null"), "{}", String::from_utf8_lossy(&ended.errors));
+    output(&ended);
+    assert_eq!(python("show", "copy.h5"), before);
+    let address = |file: &str| {
+        let described = output(&run(directory.path(), &["info", "--json", &format!("{file}/g/d")]));
+        serde_json::from_str::<serde_json::Value>(&described).unwrap()["address"].as_u64().unwrap()
+    };
+    assert_ne!(address("run.h5"), address("copy.h5"), "or references that stay as they are would be right, too");
+    let dumped = output(&run(directory.path(), &["dump", "copy.h5/refs"]));
+    for words in ["-> /g/d,", "-> /g/d[1:3, 0:3]", "-> /g/d@unit", "-> /g, ", "in \"run.h5.other\"", "null reference"] {
+        assert!(dumped.contains(words), "{words:?} in {dumped}");
+    }
+}

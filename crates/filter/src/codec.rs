@@ -2,6 +2,7 @@
 
 pub(crate) mod blosclz;
 pub(crate) mod lz4;
+pub(crate) mod lz77;
 pub(crate) mod snappy;
 pub(crate) mod zstandard;
 

@@ -10,6 +10,7 @@
 //!
 //! A copy may overlap what it writes. h5py's filter stores a chunk that does not get shorter as it is, with the filter's mask bit set.
 
+use crate::codec::lz77::{Decoded, LITERALS_AT_MOST, put_literals};
 use crate::form::ChunkForm;
 use crate::{Encoded, Filter, Problem};
 
@@ -40,7 +41,6 @@ impl Filter for Lzf {
     }
 }
 
-const LITERALS_AT_MOST: usize = 32;
 const SHORTEST: usize = 3;
 const LONGEST: usize = 264;
 const FARTHEST: usize = 1 << 13;
@@ -50,44 +50,27 @@ const HASH_BITS: u32 = 14;
 
 fn decompress(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
     let truncated = || Problem::Truncated { length: input.len() };
-    let too_long = Problem::TooLong { limit: output.len() };
+    let mut decoded = Decoded::new(output);
     let mut rest = input;
     let mut take = |count: usize| {
         let (taken, left) = rest.split_at_checked(count)?;
         rest = left;
         Some(taken)
     };
-    let mut done = 0;
     while let Some(&[control]) = take(1) {
         let control = usize::from(control);
         if control < LITERALS_AT_MOST {
-            let literals = take(control + 1).ok_or_else(truncated)?;
-            let Some(target) = output.get_mut(done..done + literals.len()) else { return Err(too_long) };
-            target.copy_from_slice(literals);
-            done += literals.len();
+            decoded.literals(take(control + 1).ok_or_else(truncated)?)?;
             continue;
         }
         let length = match control >> 5 {
             7 => 9 + usize::from(take(1).ok_or_else(truncated)?[0]),
             short => short + 2,
         };
-        let back = ((control & 0x1f) << 8 | usize::from(take(1).ok_or_else(truncated)?[0])) + 1;
-        let from = done
-            .checked_sub(back)
-            .ok_or_else(|| Problem::malformed(format!("a reference {back} bytes back at byte {done} of the output")))?;
-        if output.len() - done < length {
-            return Err(too_long);
-        }
-        if back >= length {
-            output.copy_within(from..from + length, done);
-        } else {
-            for at in done..done + length {
-                output[at] = output[at - back];
-            }
-        }
-        done += length;
+        let back = (control & 0x1f) << 8 | usize::from(take(1).ok_or_else(truncated)?[0]);
+        decoded.copy(back + 1, length)?;
     }
-    Ok(done)
+    Ok(decoded.len())
 }
 
 fn compress(input: &[u8], output: &mut Vec<u8>) {
@@ -101,7 +84,7 @@ fn compress(input: &[u8], output: &mut Vec<u8>) {
         let candidate = (latest as usize).checked_sub(1).filter(|from| at - from <= FARTHEST);
         match candidate {
             Some(from) if input[from..].starts_with(&next) => {
-                write_literals(&input[literals..at], output);
+                put_literals(&input[literals..at], output);
                 let length = common_length(&input[from..], &input[at..]);
                 write_reference(at - from, length, output);
                 // Remember the last places inside the copy: runs go on from there.
@@ -116,20 +99,13 @@ fn compress(input: &[u8], output: &mut Vec<u8>) {
             _ => at += 1,
         }
     }
-    write_literals(&input[literals..], output);
+    put_literals(&input[literals..], output);
 }
 
 /// How many bytes two places have in common, up to the longest reference. The second starts after the first.
 fn common_length(earlier: &[u8], later: &[u8]) -> usize {
     let longest = LONGEST.min(later.len());
     earlier.iter().zip(&later[..longest]).take_while(|(a, b)| a == b).count()
-}
-
-fn write_literals(literals: &[u8], output: &mut Vec<u8>) {
-    for run in literals.chunks(LITERALS_AT_MOST) {
-        output.push(run.len() as u8 - 1);
-        output.extend_from_slice(run);
-    }
 }
 
 fn write_reference(back: usize, length: usize, output: &mut Vec<u8>) {

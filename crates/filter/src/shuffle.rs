@@ -2,6 +2,8 @@
 //!
 //! Bytes after the last whole element stay where they are.
 
+use wide::u8x16;
+
 use crate::form::ChunkForm;
 use crate::{Encoded, Filter, Problem};
 
@@ -67,43 +69,40 @@ fn element_size(values: &[u32]) -> Result<usize, Problem> {
 }
 
 /// As many bytes as the vector registers of every processor we meet.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
-type Vector = [u8; LANES];
+/// Reads a vector from the first bytes; there must be enough of them.
+#[inline(always)]
+pub(crate) fn load(bytes: &[u8]) -> u8x16 {
+    let mut vector = [0; LANES];
+    vector.copy_from_slice(&bytes[..LANES]);
+    u8x16::new(vector)
+}
 
 /// Interleaves the first half of the bytes with the second half.
 ///
 /// In terms of a byte's position this rotates the position's bits left by one. Turning bytes "plane by plane" into "element by element"
 /// swaps the high bits (the plane, log2 `N` of them) with the low bits (the lane, log2 `LANES`): a rotation by log2 `N`, and back by
-/// log2 `LANES`. Each step compiles to the processor's interleaving instructions.
+/// log2 `LANES`.
 #[inline(always)]
-fn interleave_halves<const N: usize>(vectors: [Vector; N]) -> [Vector; N] {
-    let mut result = [[0; LANES]; N];
-    for pair in 0..N / 2 {
-        let (even, odd) = (vectors[pair], vectors[pair + N / 2]);
-        for lane in 0..LANES / 2 {
-            result[2 * pair][2 * lane] = even[lane];
-            result[2 * pair][2 * lane + 1] = odd[lane];
-            result[2 * pair + 1][2 * lane] = even[lane + LANES / 2];
-            result[2 * pair + 1][2 * lane + 1] = odd[lane + LANES / 2];
-        }
-    }
-    result
+pub(crate) fn interleave_halves<const N: usize>(vectors: [u8x16; N]) -> [u8x16; N] {
+    std::array::from_fn(|at| {
+        let (even, odd) = (vectors[at / 2], vectors[at / 2 + N / 2]);
+        if at % 2 == 0 { u8x16::unpack_low(even, odd) } else { u8x16::unpack_high(even, odd) }
+    })
 }
 
 /// Undoes the shuffle of elements of `N` bytes, a power of two above one.
 fn unshuffle_vectors<const N: usize>(input: &[u8], output: &mut [u8]) {
     let count = input.len() / N;
     for (block, elements) in output[..count * N].chunks_exact_mut(N * LANES).enumerate() {
-        let mut vectors = [[0; LANES]; N];
-        for (plane, vector) in vectors.iter_mut().enumerate() {
-            let start = plane * count + block * LANES;
-            vector.copy_from_slice(&input[start..start + LANES]);
-        }
+        let mut vectors: [u8x16; N] = std::array::from_fn(|plane| load(&input[plane * count + block * LANES..]));
         for _ in 0..N.ilog2() {
             vectors = interleave_halves(vectors);
         }
-        elements.copy_from_slice(vectors.as_flattened());
+        for (to, vector) in elements.as_chunks_mut().0.iter_mut().zip(vectors) {
+            *to = vector.to_array();
+        }
     }
     unshuffle_from(count / LANES * LANES, N, input, output);
 }
@@ -112,14 +111,13 @@ fn unshuffle_vectors<const N: usize>(input: &[u8], output: &mut [u8]) {
 fn shuffle_vectors<const N: usize>(input: &[u8], output: &mut [u8]) {
     let count = input.len() / N;
     for (block, elements) in input[..count * N].chunks_exact(N * LANES).enumerate() {
-        let mut vectors = [[0; LANES]; N];
-        vectors.as_flattened_mut().copy_from_slice(elements);
+        let mut vectors: [u8x16; N] = std::array::from_fn(|at| load(&elements[at * LANES..]));
         for _ in 0..LANES.ilog2() {
             vectors = interleave_halves(vectors);
         }
         for (plane, vector) in vectors.iter().enumerate() {
             let start = plane * count + block * LANES;
-            output[start..start + LANES].copy_from_slice(vector);
+            output[start..start + LANES].copy_from_slice(&vector.to_array());
         }
     }
     shuffle_from(count / LANES * LANES, N, input, output);

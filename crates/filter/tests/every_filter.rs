@@ -1,38 +1,12 @@
 //! What holds for every filter: what is encoded decodes, and damaged bytes or settings give an error or other bytes, never a panic, and
 //! never more bytes than there is room for.
 
+mod settings;
+
 use h5live_filter::{BitField, ByteOrder, ChunkForm, ElementType, FilterId, Registry};
 use proptest::prelude::*;
 
-/// Filters, with the values a program gives them.
-fn settings() -> Vec<(FilterId, Vec<u32>)> {
-    let mut settings = vec![
-        (FilterId::DEFLATE, vec![6]),
-        (FilterId::SHUFFLE, vec![]),
-        (FilterId::FLETCHER32, vec![]),
-        (FilterId::SZIP, vec![32, 8]),
-        (FilterId::SZIP, vec![4, 16]),
-        (FilterId::NBIT, vec![]),
-        (FilterId::SCALE_OFFSET, vec![2, 0]),
-        (FilterId::BZIP2, vec![1]),
-        (FilterId::LZF, vec![]),
-        (FilterId::LZ4, vec![0]),
-        (FilterId::LZ4, vec![100]),
-        (FilterId::ZSTANDARD, vec![3]),
-        (FilterId::ZFP, vec![5]),
-    ];
-    settings.extend([0, 2, 3].map(|codec| (FilterId::BITSHUFFLE, vec![0, codec])));
-    for shuffle in 0..=2 {
-        for codec in [0, 1, 3, 4, 5] {
-            settings.push((FilterId::BLOSC, vec![0, 0, 0, 0, 5, shuffle, codec]));
-            if codec != 3 {
-                settings.push((FilterId::BLOSC2, vec![0, 0, 0, 0, 5, shuffle, codec]));
-            }
-        }
-    }
-    settings.push((FilterId::BLOSC2, vec![0, 0, 0, 0, 5, 3, 1]));
-    settings
-}
+use self::settings::{Setting, lossless, lossy};
 
 fn int32(precision: u32) -> ElementType {
     ElementType::Integer { signed: true, bits: BitField { size: 4, order: ByteOrder::Little, precision, offset: 0 } }
@@ -45,18 +19,18 @@ fn chunk(count: usize) -> Vec<u8> {
 /// A filter, its settled values, a chunk and what it is stored as.
 type Stored = (FilterId, Vec<u32>, Vec<u8>, Vec<u8>);
 
-fn stored() -> Vec<Stored> {
+fn stored(settings: &[Setting]) -> Vec<Stored> {
     let registry = Registry::default();
     let mut all = Vec::new();
     for dims in [vec![64], vec![12, 10], vec![3, 5, 9]] {
-        for (id, values) in settings() {
+        for (id, values) in settings {
             let form = ChunkForm { dims: &dims, element: &int32(15), fill: None };
-            let filter = registry.find(id).unwrap();
-            let values = filter.settle(&values, &form).unwrap();
+            let filter = registry.find(*id).unwrap();
+            let values = filter.settle(values, &form).unwrap();
             let chunk = chunk(dims.iter().product::<u64>() as usize);
             let mut stored = Vec::new();
             filter.encode(&values, &chunk, &mut stored).unwrap();
-            all.push((id, values, chunk, stored));
+            all.push((*id, values, chunk, stored));
         }
     }
     all
@@ -80,7 +54,7 @@ fn decode(id: FilterId, values: &[u32], stored: &[u8], room: usize) -> Option<Ve
 
 #[test]
 fn what_is_encoded_decodes() {
-    for (id, values, chunk, stored) in stored() {
+    for (id, values, chunk, stored) in stored(&lossless()) {
         assert_eq!(decode(id, &values, &stored, chunk.len()), Some(chunk.clone()), "{id} {values:?}");
         assert_eq!(decode(id, &values, &stored, chunk.len() + 1), Some(chunk.clone()), "{id} {values:?}");
         for room in [0, 1, chunk.len() / 2, chunk.len() - 1] {
@@ -91,7 +65,7 @@ fn what_is_encoded_decodes() {
 
 #[test]
 fn bytes_that_end_early_give_no_whole_chunk() {
-    for (id, values, chunk, stored) in stored() {
+    for (id, values, chunk, stored) in stored(&lossless()) {
         for cut in 0..stored.len() {
             let decoded = decode(id, &values, &stored[..cut], chunk.len());
             // Some filters end in bits that only fill a byte, or in a trailer that nothing needs.
@@ -108,7 +82,7 @@ fn bytes_that_end_early_give_no_whole_chunk() {
 
 #[test]
 fn flipped_bits_are_survived() {
-    for (id, values, chunk, stored) in stored() {
+    for (id, values, chunk, stored) in stored(&[lossless(), lossy()].concat()) {
         for bit in 0..stored.len() * 8 {
             let mut damaged = stored.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -134,12 +108,12 @@ proptest! {
 
     #[test]
     fn anything_is_survived(
-        which in 0..settings().len(),
+        which in 0..lossless().len(),
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         values in prop::collection::vec(prop_oneof![0_u32..70, any::<u32>()], 0..12),
         room in 0_usize..2000,
     ) {
-        let (id, given) = &settings()[which];
+        let (id, given) = &lossless()[which];
         decode(*id, &values, &bytes, room);
         let _ = Registry::default().find(*id).unwrap().encode(&values, &bytes, &mut Vec::new());
         // With values that make sense, and after what a stored chunk starts with.
@@ -159,11 +133,11 @@ proptest! {
     /// Any bytes, as elements of any size, come back.
     #[test]
     fn any_chunk_round_trips(
-        which in 0..settings().len(),
+        which in 0..lossless().len(),
         bytes in prop::collection::vec(prop_oneof![Just(0_u8), 0_u8..4, any::<u8>()], 4..2000),
         size in 1_u32..20,
     ) {
-        let (id, given) = &settings()[which];
+        let (id, given) = &lossless()[which];
         let count = bytes.len() / size as usize;
         prop_assume!(count > 0);
         let bytes = &bytes[..count * size as usize];

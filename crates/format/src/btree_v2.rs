@@ -15,6 +15,7 @@ mod testing;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Deref;
 
 pub use self::edit::{Edited, Editor, build};
 pub use self::records::{
@@ -412,11 +413,20 @@ impl<R: Record> Tree<R> {
     pub fn find<E: From<Malformed>>(
         &self,
         mut read: impl FnMut(Addr, u64) -> std::result::Result<Vec<u8>, E>,
+        compare: impl FnMut(&R) -> std::result::Result<Ordering, E>,
+    ) -> std::result::Result<Option<R>, E> {
+        self.find_in(|child, depth| self.node(child, depth, &mut read).map(Box::new), compare)
+    }
+
+    /// As [`Tree::find`], but `node` yields decoded nodes ([`Tree::node`]), which it may have kept.
+    pub fn find_in<E: From<Malformed>, N: Deref<Target = Node<R>>>(
+        &self,
+        mut node: impl FnMut(&Child, u16) -> std::result::Result<N, E>,
         mut compare: impl FnMut(&R) -> std::result::Result<Ordering, E>,
     ) -> std::result::Result<Option<R>, E> {
         let Some(mut child) = self.root() else { return Ok(None) };
         for depth in (0..=self.header.depth).rev() {
-            let node = self.node(&child, depth, &mut read)?;
+            let node = node(&child, depth)?;
             match search(&node.records, &mut compare)? {
                 Ok(found) => return Ok(node.records.get(found).cloned()),
                 Err(before) => match node.children.get(before) {
@@ -488,11 +498,12 @@ impl<R: Record> Tree<R> {
         root.filter(|_| root_records > 0).map(|addr| Child { addr, records: root_records, total: total_records })
     }
 
-    fn node<E: From<Malformed>>(
+    /// The node that `child` names, at `depth`: 0 for leaves.
+    pub fn node<E: From<Malformed>>(
         &self,
         child: &Child,
         depth: u16,
-        read: &mut impl FnMut(Addr, u64) -> std::result::Result<Vec<u8>, E>,
+        read: impl FnOnce(Addr, u64) -> std::result::Result<Vec<u8>, E>,
     ) -> std::result::Result<Node<R>, E> {
         let bytes = read(child.addr, self.layout.used_size(depth, child.records))?;
         let node = Node::decode(&bytes, child.addr.0, depth, child.records, &self.layout, self.form)?;

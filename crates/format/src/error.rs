@@ -30,7 +30,7 @@ pub enum Why {
         left: u64,
     },
     /// The four (or eight) bytes that name the structure are others.
-    #[error("signature is {found:02x?} and not {expected:?}")]
+    #[error("signature is \"{}\" and not {expected:?}", found.escape_ascii())]
     Signature {
         /// What the specification asks for.
         expected: &'static str,

@@ -422,20 +422,21 @@ fn block_prefix_size(table: &DoublingTable, widths: Widths) -> u64 {
 /// A direct block ("FHDB"), after its filters were undone: the heap's bytes from `offset` on, of which the first are the
 /// block's own prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DirectBlock<'a> {
+pub struct DirectBlock<B> {
     /// Address of the heap's header.
     pub header: Addr,
     /// Offset of the block in the heap.
     pub offset: u64,
-    bytes: &'a [u8],
+    bytes: B,
     prefix: usize,
 }
 
-impl<'a> DirectBlock<'a> {
+impl<B: AsRef<[u8]>> DirectBlock<B> {
     const WHAT: &'static str = "fractal heap direct block";
 
-    /// Decodes the direct block at file address `at`; `bytes` must be all of it and nothing else.
-    pub fn decode(bytes: &'a [u8], at: u64, header: &Header, widths: Widths) -> Result<Self> {
+    /// Decodes the direct block at file address `at`; `block` must be all of its bytes and nothing else.
+    pub fn decode(block: B, at: u64, header: &Header, widths: Widths) -> Result<Self> {
+        let bytes = block.as_ref();
         let mut cursor = Cursor::new(Self::WHAT, at, bytes);
         signature_and_version(&mut cursor, "FHDB")?;
         let heap = cursor.defined_addr("heap header address", widths)?;
@@ -449,15 +450,16 @@ impl<'a> DirectBlock<'a> {
                 return Err(cursor.error(Why::Checksum { stored, computed }));
             }
         }
-        Ok(Self { header: heap, offset, bytes, prefix: cursor.position() })
+        let prefix = cursor.position();
+        Ok(Self { header: heap, offset, bytes: block, prefix })
     }
 
     /// The `length` bytes at `offset` of the heap; `None` unless they are all in this block, behind its prefix.
     #[must_use]
-    pub fn object(&self, offset: u64, length: u64) -> Option<&'a [u8]> {
+    pub fn object(&self, offset: u64, length: u64) -> Option<&[u8]> {
         let start = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
         let end = start.checked_add(usize::try_from(length).ok()?)?;
-        if start < self.prefix { None } else { self.bytes.get(start..end) }
+        if start < self.prefix { None } else { self.bytes.as_ref().get(start..end) }
     }
 }
 
@@ -485,7 +487,7 @@ impl DirectBlockBuilder {
 
     /// Continues with a block as it is in the file; `used` bytes from its start on are taken.
     #[must_use]
-    pub fn resume(block: DirectBlock<'_>, header: &Header, used: u64) -> Self {
+    pub fn resume(block: DirectBlock<&[u8]>, header: &Header, used: u64) -> Self {
         let used = usize::try_from(used).unwrap_or(usize::MAX).clamp(block.prefix, block.bytes.len());
         let mut bytes = block.bytes.to_vec();
         bytes.truncate(used);
@@ -924,13 +926,13 @@ mod tests {
             assert_eq!(first, 1024 + prefix);
             let bytes = builder.finish();
             assert_eq!(bytes.len(), 512);
-            let block = DirectBlock::decode(&bytes, 0, &header, W).unwrap();
+            let block = DirectBlock::decode(bytes.as_slice(), 0, &header, W).unwrap();
             assert_eq!((block.header, block.offset), (Addr(5), 1024));
             let mut builder = DirectBlockBuilder::resume(block, &header, first - 1024 + 5);
             let second = builder.add(b"second").unwrap();
             assert_eq!(builder.add(&[0; 512]), None);
             let mut bytes = builder.finish();
-            let block = DirectBlock::decode(&bytes, 0, &header, W).unwrap();
+            let block = DirectBlock::decode(bytes.as_slice(), 0, &header, W).unwrap();
             assert_eq!(block.object(first, 5), Some(&b"first"[..]));
             assert_eq!(block.object(second, 6), Some(&b"second"[..]));
             for (offset, length) in [(1024, 1), (0, 1), (second, 600), (u64::MAX, 1), (second, u64::MAX)] {
@@ -938,7 +940,7 @@ mod tests {
             }
             for place in 0..bytes.len() {
                 bytes[place] ^= 0x11;
-                assert!(!checksum || DirectBlock::decode(&bytes, 0, &header, W).is_err());
+                assert!(!checksum || DirectBlock::decode(bytes.as_slice(), 0, &header, W).is_err());
                 bytes[place] ^= 0x11;
             }
         }

@@ -6,7 +6,7 @@
 use crate::global_heap::GlobalHeapId;
 use crate::message::Name;
 use crate::selection::Selection;
-use crate::{Addr, Cursor, Result, Widths};
+use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// What an element holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +109,27 @@ impl Reference {
     }
 }
 
+/// Parts what the heap has of a reference in the object that it leads to, and the rest: the other file's name, the region or
+/// the attribute. `at` is the address of the collection, for errors.
+///
+/// # Errors
+/// Bytes that end early, or a token that is no address.
+pub fn split(bytes: &[u8], at: u64) -> Result<(Addr, &[u8])> {
+    let mut cursor = Cursor::new(WHAT, at, bytes);
+    let object = read_token(&mut cursor)?;
+    Ok((object, cursor.rest()))
+}
+
+/// What the heap has of a reference to `object`, with the rest that [`split`] yields; or, for an object of the same file as a whole, what
+/// an element has behind type and flags.
+#[must_use]
+pub fn join(object: Addr, rest: &[u8]) -> Vec<u8> {
+    let mut out = vec![8];
+    out.put_u64(object.0);
+    out.extend_from_slice(rest);
+    out
+}
+
 /// An object's token: in files of this format its address.
 fn read_token(cursor: &mut Cursor<'_>) -> Result<Addr> {
     match cursor.u8("token size")? {
@@ -152,6 +173,12 @@ mod tests {
         let outside = hex("08 b300000000000000 0400 61 2e 68 35 0100 61");
         let decoded = Reference::decode(&outside, 0, Kind::Attribute, true).unwrap();
         assert_eq!(decoded.file, Some(Name::new(*b"a.h5")));
+        for stored in [&region, &outside] {
+            let (object, rest) = split(stored, 0).unwrap();
+            assert_eq!(join(object, rest), *stored);
+        }
+        assert_eq!(split(&hex("02 b300 61"), 0), Ok((Addr(0xb3), &b"a"[..])));
+        assert!(split(&hex("00 b300"), 0).is_err());
         survives(&region, |bytes| Reference::decode(bytes, 0, Kind::Region, false));
         survives(&outside, |bytes| Reference::decode(bytes, 0, Kind::Attribute, true));
     }

@@ -156,7 +156,7 @@ impl File {
             source = source.with_filters(filters);
         }
         let follower = Follower::new(storage, file, source.clone());
-        let source = if patience == Patience::NONE { source.keeping() } else { source };
+        let source = if patience == Patience::NONE { source.keeping() } else { source }.keeping_nodes(false);
         if found.is_live {
             follower.look()?;
         }

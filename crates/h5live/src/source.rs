@@ -1,7 +1,9 @@
 //! Reading structures: bytes at an address, decoded, read again while they look torn, and never more than is there.
 
+mod nodes;
 mod pages;
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use h5live_filter::Registry;
 use h5live_format::{Addr, Malformed, Why, Widths};
 use h5live_storage::ReadAt;
 
+pub(crate) use self::nodes::Look;
+use self::nodes::Nodes;
 use self::pages::Pages;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -38,6 +42,10 @@ pub(crate) struct Source {
     filters: Arc<Registry>,
     /// What was read of structures, where those do not change.
     pages: Option<Arc<Pages>>,
+    /// Nodes of indexes as each look found them.
+    nodes: Option<Arc<Nodes>>,
+    /// Whether this process changes nodes of indexes in place.
+    changes_nodes: bool,
 }
 
 /// The filters of files that bring none of their own.
@@ -46,7 +54,17 @@ static FILTERS: LazyLock<Arc<Registry>> = LazyLock::new(Arc::default);
 impl Source {
     /// Address 0 is at offset `base` of `storage`.
     pub(crate) fn new(storage: Arc<dyn ReadAt>, base: u64, widths: Widths, patience: Patience) -> Self {
-        Self { storage, base, widths, patience, in_vain: Arc::default(), filters: FILTERS.clone(), pages: None }
+        Self {
+            storage,
+            base,
+            widths,
+            patience,
+            in_vain: Arc::default(),
+            filters: FILTERS.clone(),
+            pages: None,
+            nodes: None,
+            changes_nodes: true,
+        }
     }
 
     /// The same bytes, whose filters are found elsewhere.
@@ -65,7 +83,18 @@ impl Source {
         self
     }
 
-    /// Forgets what was kept: the file may have changed after all.
+    /// The same, with nodes of indexes kept that were decoded; if this process writes the file, only those that it does not
+    /// change in place.
+    pub(crate) fn keeping_nodes(self, writes: bool) -> Self {
+        Self { nodes: Some(Arc::default()), changes_nodes: writes, ..self }
+    }
+
+    /// A look at an index whose nodes change in place.
+    pub(crate) fn look(&self) -> Look {
+        if self.changes_nodes { Look::PASSING } else { Look::new() }
+    }
+
+    /// Forgets what was kept of the file's bytes: it may have changed after all.
     pub(crate) fn forget(&self) {
         if let Some(pages) = &self.pages {
             pages.forget();
@@ -161,6 +190,32 @@ impl Source {
         decode: impl Fn(&[u8]) -> h5live_format::Result<T>,
     ) -> Result<T> {
         self.patiently(|| Ok(decode(&self.bytes(what, addr, len)?)?))
+    }
+
+    /// A node of an index as it was when the look had it decoded first, where nodes are kept. `found` are the look, and what
+    /// the node's parent says of it; `read` tells its bytes in the file, too.
+    pub(crate) fn node<T: Any + Send + Sync>(
+        &self,
+        found: (Look, u64),
+        addr: Addr,
+        read: impl FnOnce() -> Result<(T, u64)>,
+    ) -> Result<Arc<T>> {
+        match &self.nodes {
+            Some(nodes) if found.0 != Look::PASSING => nodes.get((found.0, addr, found.1), read),
+            _ => read().map(|(node, _)| Arc::new(node)),
+        }
+    }
+
+    /// As [`Source::block`], for such a node.
+    pub(crate) fn node_block<T: Any + Send + Sync>(
+        &self,
+        found: (Look, u64),
+        what: &'static str,
+        addr: Addr,
+        len: u64,
+        decode: impl Fn(&[u8]) -> h5live_format::Result<T>,
+    ) -> Result<Arc<T>> {
+        self.node(found, addr, || Ok((self.block(what, addr, len, decode)?, len)))
     }
 
     /// Runs `read` again while it fails with what may be a torn read and patience lasts.

@@ -8,9 +8,9 @@
 //!
 //! The first instruction is always a literal run: its upper three bits mean something else.
 
+use super::lz77::{Decoded, LITERALS_AT_MOST, put_literals};
 use crate::Problem;
 
-const LITERALS_AT_MOST: usize = 32;
 /// From here on a distance takes two bytes more.
 const NEAR: usize = 8191;
 const FARTHEST: usize = 65535 + NEAR;
@@ -20,22 +20,18 @@ const HASH_BITS: u32 = 14;
 
 pub(crate) fn decode(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
     let truncated = || Problem::Truncated { length: input.len() };
-    let too_long = Problem::TooLong { limit: output.len() };
+    let mut decoded = Decoded::new(output);
     let mut rest = input;
     let mut take = |count: usize| {
         let (taken, left) = rest.split_at_checked(count)?;
         rest = left;
         Some(taken)
     };
-    let mut done = 0;
     let mut first = true;
     while let Some(&[control]) = take(1) {
         let control = usize::from(if std::mem::take(&mut first) { control & 31 } else { control });
         if control < LITERALS_AT_MOST {
-            let literals = take(control + 1).ok_or_else(truncated)?;
-            let Some(target) = output.get_mut(done..done + literals.len()) else { return Err(too_long) };
-            target.copy_from_slice(literals);
-            done += literals.len();
+            decoded.literals(take(control + 1).ok_or_else(truncated)?)?;
             continue;
         }
         let mut byte = || take(1).map(|byte| usize::from(byte[0])).ok_or_else(truncated);
@@ -53,27 +49,9 @@ pub(crate) fn decode(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> 
         if back == NEAR {
             back = NEAR + (byte()? << 8 | byte()?);
         }
-        back += 1;
-        let from = done
-            .checked_sub(back)
-            .ok_or_else(|| Problem::malformed(format!("a reference {back} bytes back at byte {done} of the output")))?;
-        if output.len() - done < length {
-            return Err(too_long);
-        }
-        if back >= length {
-            output.copy_within(from..from + length, done);
-        } else {
-            // The copy overlaps what it writes: what there is doubles until it is enough.
-            let mut copied = 0;
-            while copied < length {
-                let count = (back + copied).min(length - copied);
-                output.copy_within(from..from + count, done + copied);
-                copied += count;
-            }
-        }
-        done += length;
+        decoded.copy(back + 1, length)?;
     }
-    Ok(done)
+    Ok(decoded.len())
 }
 
 pub(crate) fn encode(input: &[u8], output: &mut Vec<u8>) {
@@ -104,13 +82,6 @@ pub(crate) fn encode(input: &[u8], output: &mut Vec<u8>) {
         literals = at;
     }
     put_literals(&input[literals..], output);
-}
-
-fn put_literals(literals: &[u8], output: &mut Vec<u8>) {
-    for run in literals.chunks(LITERALS_AT_MOST) {
-        output.push(run.len() as u8 - 1);
-        output.extend(run);
-    }
 }
 
 /// Writes a copy of `length` bytes, of at least three, from `back` + 1 bytes back.

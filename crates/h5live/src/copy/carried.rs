@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use h5live_format::message::Datatype;
 use h5live_format::message::datatype::ReferenceKind;
+use h5live_format::{Addr, Widths, reference};
 
 use crate::element::{Element, HeapRead, HeapWrite};
 use crate::error::{ErrorKind, Result};
@@ -14,6 +15,10 @@ use crate::value::Reference;
 const VAR_LEN_SIZE: u32 = 16;
 /// Of these, the length, which comes first; what follows says where in the heap.
 const LENGTH_SIZE: usize = 4;
+/// Type and flags, which a reference of HDF5 1.12's kinds begins with.
+const HEAD_SIZE: usize = 2;
+/// All of such a reference: behind its head, it is like an element of variable length.
+const STANDARD_SIZE: u32 = HEAD_SIZE as u32 + VAR_LEN_SIZE;
 
 /// Whether elements of this type mean the same in every file: they refer to nothing.
 pub(super) fn is_portable(datatype: &Datatype) -> bool {
@@ -40,7 +45,9 @@ pub(super) fn refuse_foreign_widths(datatype: &Datatype) -> std::result::Result<
         Datatype::Reference(reference) => match reference.kind {
             ReferenceKind::Object => fits(8, reference.size),
             ReferenceKind::Region => fits(VAR_LEN_SIZE - LENGTH_SIZE as u32, reference.size),
-            ReferenceKind::StdObject | ReferenceKind::StdRegion | ReferenceKind::StdAttribute => Ok(()),
+            ReferenceKind::StdObject | ReferenceKind::StdRegion | ReferenceKind::StdAttribute => {
+                fits(STANDARD_SIZE, reference.size)
+            }
         },
         Datatype::Compound(compound) => {
             compound.members.iter().try_for_each(|member| refuse_foreign_widths(&member.datatype))
@@ -66,8 +73,59 @@ enum Part {
     Object(u64),
     /// A reference to elements of the dataset at this address; the selection is encoded.
     Region { dataset: u64, selection: Vec<u8> },
+    /// A reference of HDF5 1.12's kinds.
+    Standard(Standard),
     /// A reference that cannot be made in another file.
     Lost { size: usize },
+}
+
+/// A reference of HDF5 1.12's kinds: what it leads to, and the rest as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standard {
+    head: [u8; HEAD_SIZE],
+    /// The object's address; none in another file, where all stays as it is.
+    object: Option<u64>,
+    /// What the heap has of it, without that address; none of a reference that is within the element.
+    in_heap: Option<Vec<u8>>,
+}
+
+impl Standard {
+    /// The reference with these bytes; none that leads nowhere.
+    fn fetch(element: &[u8], heap: &dyn HeapRead) -> Result<Option<Self>> {
+        let Some((head, rest)) = element.split_first_chunk() else { return Ok(None) };
+        Ok(match reference::Element::decode(element, Widths::EIGHT)? {
+            reference::Element::Null => None,
+            reference::Element::Object(object) => Some(Self { head: *head, object: Some(object.0), in_heap: None }),
+            reference::Element::Heap { is_external, id, .. } => {
+                let data = heap.fetch(rest, 1)?;
+                Some(if is_external {
+                    Self { head: *head, object: None, in_heap: Some(data) }
+                } else {
+                    let (object, rest) = reference::split(&data, id.collection.0)?;
+                    Self { head: *head, object: Some(object.0), in_heap: Some(rest.to_vec()) }
+                })
+            }
+        })
+    }
+
+    /// Appends the bytes of the element.
+    fn store(&self, heap: &mut dyn HeapWrite, out: &mut Vec<u8>) -> Result<()> {
+        let joined = |rest: &[u8]| match self.object {
+            Some(object) => reference::join(Addr(object), rest),
+            None => rest.to_vec(),
+        };
+        out.extend_from_slice(&self.head);
+        match &self.in_heap {
+            Some(rest) => {
+                let data = joined(rest);
+                heap.store(&data, data.len() as u32, out)
+            }
+            None => {
+                out.extend(joined(&[]));
+                Ok(())
+            }
+        }
+    }
 }
 
 /// References that are null in the copy, counted.
@@ -106,12 +164,16 @@ impl Carried {
         for (_, part) in &mut self.parts {
             match part {
                 Part::Sequence { elements, .. } => elements.redirect(addresses, losses),
-                Part::Object(address) | Part::Region { dataset: address, .. } => match addresses.get(address) {
+                Part::Standard(Standard { object: None, .. }) => {}
+                Part::Object(address)
+                | Part::Region { dataset: address, .. }
+                | Part::Standard(Standard { object: Some(address), .. }) => match addresses.get(address) {
                     Some(copy) => *address = *copy,
                     None => {
                         losses.dangling += 1;
                         let size = match part {
                             Part::Region { .. } => VAR_LEN_SIZE as usize - LENGTH_SIZE,
+                            Part::Standard(_) => STANDARD_SIZE as usize,
                             _ => size_of::<u64>(),
                         };
                         *part = Part::Lost { size };
@@ -143,6 +205,10 @@ impl Carried {
                     heap.store(&data, data.len() as u32, &mut made)?;
                     // A region reference says only where its data are.
                     &made[LENGTH_SIZE.min(made.len())..]
+                }
+                Part::Standard(reference) => {
+                    reference.store(heap, &mut made)?;
+                    made.as_slice()
                 }
                 Part::Lost { size } => {
                     made.resize(*size, 0);
@@ -218,7 +284,10 @@ fn collect(
                     _ => Part::Lost { size },
                 },
                 ReferenceKind::StdObject | ReferenceKind::StdRegion | ReferenceKind::StdAttribute => {
-                    Part::Lost { size }
+                    match Standard::fetch(element, heap)? {
+                        Some(reference) => Part::Standard(reference),
+                        None => return Ok(()),
+                    }
                 }
             };
             parts.push((at, part));

@@ -15,8 +15,8 @@ use crate::dataset::pipeline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Source;
 
-/// Bytes of direct blocks kept while a heap is read.
-const KEPT: usize = 8 << 20;
+/// Bytes of blocks kept while a heap is read.
+const KEPT: u64 = 8 << 20;
 /// Indirect blocks on the way to an object at most: each level doubles what a heap can hold.
 const MOST_LEVELS: usize = 64;
 /// Bytes of a block or huge object after filtering at most, where filters hide how much there is.
@@ -31,11 +31,23 @@ pub(crate) struct FractalHeap {
     blocks: RefCell<Kept>,
 }
 
-/// Direct blocks read before. Names are looked up by hash, that is in no order, so one block would not do.
+/// Blocks read before. Names are looked up by hash, that is in no order, so one block would not do.
 #[derive(Default)]
 struct Kept {
-    blocks: HashMap<Addr, Rc<Vec<u8>>>,
-    bytes: usize,
+    direct: HashMap<Addr, Rc<DirectBlock<Vec<u8>>>>,
+    /// By address, and how many rows its parent says that it has.
+    indirect: HashMap<(Addr, u16), Rc<IndirectBlock>>,
+    bytes: u64,
+}
+
+impl Kept {
+    /// Makes room for a block of `bytes` bytes.
+    fn admit(&mut self, bytes: u64) {
+        if self.bytes + bytes > KEPT {
+            *self = Self::default();
+        }
+        self.bytes += bytes;
+    }
 }
 
 impl FractalHeap {
@@ -86,7 +98,6 @@ impl FractalHeap {
     }
 
     fn managed(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let widths = source.widths();
         let table = &self.header.table;
         let (mut addr, mut rows) = match self.header.root {
             Root::Empty => return Err(self.no_object()),
@@ -98,10 +109,7 @@ impl FractalHeap {
             Root::Indirect { addr, rows } => (addr, rows),
         };
         for _ in 0..MOST_LEVELS {
-            let size = self.header.indirect_size(rows, widths);
-            let block = source.block("fractal heap indirect block", addr, size, |bytes| {
-                IndirectBlock::decode(bytes, addr.0, rows, &self.header, widths)
-            })?;
+            let block = self.indirect_block(source, addr, rows)?;
             match block.below(offset, table).ok_or_else(|| self.no_object())? {
                 Below::Direct { child, size } => {
                     return self.in_block(source, child.addr, size, child.filtered, offset, length);
@@ -122,14 +130,12 @@ impl FractalHeap {
         offset: u64,
         length: u64,
     ) -> Result<Vec<u8>> {
-        let widths = source.widths();
-        let found = |bytes: &[u8]| {
-            let block = DirectBlock::decode(bytes, addr.0, &self.header, widths)?;
+        let found = |block: &DirectBlock<Vec<u8>>| {
             block.object(offset, length).map(<[u8]>::to_vec).ok_or_else(|| self.no_object())
         };
-        let kept = self.blocks.borrow().blocks.get(&addr).cloned();
-        if let Some(bytes) = kept
-            && let Ok(object) = found(&bytes)
+        let kept = self.blocks.borrow().direct.get(&addr).cloned();
+        if let Some(block) = kept
+            && let Ok(object) = found(&block)
         {
             return Ok(object);
         }
@@ -139,19 +145,30 @@ impl FractalHeap {
             if let Some((_, mask)) = filtered {
                 bytes = self.unfiltered(&bytes, mask, size)?;
             }
-            let object = found(&bytes)?;
-            self.keep(addr, bytes);
+            let len = bytes.len() as u64;
+            let block = DirectBlock::decode(bytes, addr.0, &self.header, source.widths())?;
+            let object = found(&block)?;
+            let mut kept = self.blocks.borrow_mut();
+            kept.admit(len);
+            kept.direct.insert(addr, Rc::new(block));
             Ok(object)
         })
     }
 
-    fn keep(&self, addr: Addr, bytes: Vec<u8>) {
-        let mut kept = self.blocks.borrow_mut();
-        if kept.bytes + bytes.len() > KEPT {
-            *kept = Kept::default();
+    fn indirect_block(&self, source: &Source, addr: Addr, rows: u16) -> Result<Rc<IndirectBlock>> {
+        if let Some(block) = self.blocks.borrow().indirect.get(&(addr, rows)) {
+            return Ok(block.clone());
         }
-        kept.bytes += bytes.len();
-        kept.blocks.insert(addr, Rc::new(bytes));
+        let widths = source.widths();
+        let size = self.header.indirect_size(rows, widths);
+        let block = source.block("fractal heap indirect block", addr, size, |bytes| {
+            IndirectBlock::decode(bytes, addr.0, rows, &self.header, widths)
+        })?;
+        let block = Rc::new(block);
+        let mut kept = self.blocks.borrow_mut();
+        kept.admit(size);
+        kept.indirect.insert((addr, rows), block.clone());
+        Ok(block)
     }
 
     fn unfiltered(&self, stored: &[u8], mask: u32, size: u64) -> Result<Vec<u8>> {

@@ -1,8 +1,8 @@
 //! Chunks in a version 1 B-tree, as libhdf5 writes them up to 1.8 and by default ever since: found only. The tree has no
 //! checksums and cannot be changed while others read it, so nothing is entered here.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use h5live_format::array_element::StoredChunk;
 use h5live_format::btree_v1::{ChunkKey, Node};
@@ -10,16 +10,10 @@ use h5live_format::{Addr, Malformed, Why};
 
 use crate::error::Result;
 use crate::object::links::{decode_node, node_bytes};
-use crate::source::Source;
+use crate::source::{Look, Source};
 
 /// Levels at most; real trees have a handful.
 const MOST_LEVELS: u8 = 64;
-
-/// Decoded nodes that are kept: the way to a chunk, and to its neighbour.
-const KEPT: usize = 4;
-
-/// A node with the bytes that it was decoded from.
-type Known = (Addr, Vec<u8>, Arc<Node<ChunkKey>>);
 
 /// A version 1 B-tree that indexes chunks.
 #[derive(Debug, Clone)]
@@ -27,14 +21,13 @@ pub(crate) struct ChunkTreeV1 {
     root: Addr,
     /// Elements of a chunk along each axis: keys are offsets in elements.
     chunk: Vec<u64>,
-    /// The nodes decoded last. Each is read again, and decoded only if its bytes have changed.
-    kept: Arc<Mutex<VecDeque<Known>>>,
+    look: Look,
 }
 
 impl ChunkTreeV1 {
     /// The tree whose root node lies at `root`, over chunks of this shape.
     pub(crate) fn new(root: Addr, chunk: Vec<u64>) -> Self {
-        Self { root, chunk, kept: Arc::default() }
+        Self { root, chunk, look: Look::new() }
     }
 
     /// Where the chunk at `scaled` is stored.
@@ -79,22 +72,10 @@ impl ChunkTreeV1 {
 
     fn node(&self, source: &Source, addr: Addr, expected: Option<u8>) -> Result<Arc<Node<ChunkKey>>> {
         let form = self.chunk.len() as u8;
-        let bytes = node_bytes::<ChunkKey>(source, addr, form)?;
-        let known = {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.iter().find(|(at, as_decoded, _)| *at == addr && *as_decoded == bytes).map(|(_, _, node)| node.clone())
-        };
-        let node = match known {
-            Some(node) => node,
-            None => {
-                let node = Arc::new(decode_node::<ChunkKey>(source, addr, form, &bytes)?);
-                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.retain(|(at, ..)| *at != addr);
-                kept.truncate(KEPT - 1);
-                kept.push_front((addr, bytes, node.clone()));
-                node
-            }
-        };
+        let node = source.node((self.look, 0), addr, || {
+            let bytes = node_bytes::<ChunkKey>(source, addr, form)?;
+            Ok((decode_node::<ChunkKey>(source, addr, form, &bytes)?, bytes.len() as u64))
+        })?;
         if node.level > MOST_LEVELS || expected.is_some_and(|expected| node.level != expected) {
             let (field, expected) = ("node level", "does not go with its parent's");
             return Err(malformed(addr, Why::Value { field, value: node.level.into(), expected }).into());

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::live::layer::LiveBlock;
 use crate::live::space::Placement;
 use crate::live::writer::Writer;
-use crate::source::Source;
+use crate::source::{Look, Source};
 
 /// Bytes of a node; what libhdf5 takes.
 pub(crate) const NODE_SIZE: u32 = 2048;
@@ -27,6 +27,7 @@ const WHAT: &str = "version 2 B-tree node";
 pub(crate) struct ChunkTree {
     at: Addr,
     tree: Tree<ChunkRecord>,
+    look: Look,
     /// Entered since the last publication; `None` where a chunk was taken out.
     entered: BTreeMap<Vec<u64>, Option<StoredChunk>>,
 }
@@ -37,7 +38,8 @@ impl ChunkTree {
         let widths = source.widths();
         let header = source
             .block("version 2 B-tree header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
-        Ok(Self { at, tree: Tree::new(header, at.0, widths, form)?, entered: BTreeMap::new() })
+        let tree = Tree::new(header, at.0, widths, form)?;
+        Ok(Self { at, tree, look: source.look(), entered: BTreeMap::new() })
     }
 
     /// Where the chunk at `scaled` is stored.
@@ -45,8 +47,14 @@ impl ChunkTree {
         if let Some(entered) = self.entered.get(scaled) {
             return Ok(*entered);
         }
-        let found = self.tree.find(
-            |addr, len| source.bytes(WHAT, addr, len),
+        let found = self.tree.find_in(
+            |child, depth| {
+                let said = u64::from(depth) << 16 | u64::from(child.records);
+                source.node((self.look, said), child.addr, || {
+                    let len = self.tree.layout().used_size(depth, child.records);
+                    Ok((self.tree.node(child, depth, |addr, len| source.bytes(WHAT, addr, len))?, len))
+                })
+            },
             |record| Ok::<Ordering, crate::Error>(record.scaled.as_slice().cmp(scaled)),
         )?;
         Ok(found.map(|record| record.chunk))
@@ -64,7 +72,8 @@ impl ChunkTree {
         let header = Header::empty::<ChunkRecord>(form, NODE_SIZE);
         let at = writer.reserve(Header::size(widths), Placement::InPage)?;
         writer.fresh(at, header.encode(widths))?;
-        Ok(Self { at, tree: Tree::new(header, at.0, widths, form)?, entered: BTreeMap::new() })
+        let tree = Tree::new(header, at.0, widths, form)?;
+        Ok(Self { at, tree, look: Look::PASSING, entered: BTreeMap::new() })
     }
 
     /// Address of the header.

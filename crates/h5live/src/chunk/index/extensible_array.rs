@@ -7,6 +7,8 @@
 //!
 //! Super blocks are written once, complete, and never again: all their data blocks, with every page in place.
 
+use std::sync::Arc;
+
 use h5live_format::Addr;
 use h5live_format::array_element::{ElementForm, StoredChunk};
 use h5live_format::extensible_array::{
@@ -19,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
 use crate::live::space::{Placement, crosses_page};
 use crate::live::writer::Writer;
-use crate::source::Source;
+use crate::source::{Look, Source};
 
 /// The largest super block, with its data blocks, that is written at once.
 const LARGEST_STEP: u64 = 1 << 30;
@@ -30,6 +32,7 @@ pub(crate) struct ExtensibleArray {
     at: Addr,
     header: Header,
     geometry: Geometry,
+    look: Look,
 }
 
 impl ExtensibleArray {
@@ -51,7 +54,7 @@ impl ExtensibleArray {
         let header = source
             .block("extensible array header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
         let geometry = header.geometry(at.0, widths, chunk_bytes)?;
-        Ok(Self { at, header, geometry })
+        Ok(Self { at, header, geometry, look: source.look() })
     }
 
     /// Where chunk `number` is stored.
@@ -159,27 +162,30 @@ impl ExtensibleArray {
         Ok(())
     }
 
-    fn index_block(&self, source: &Source, at: Addr) -> Result<IndexBlock> {
-        source.block("extensible array index block", at, self.geometry.index_block_size(), |bytes| {
+    fn index_block(&self, source: &Source, at: Addr) -> Result<Arc<IndexBlock>> {
+        let size = self.geometry.index_block_size();
+        source.node_block((self.look, 0), "extensible array index block", at, size, |bytes| {
             IndexBlock::decode(bytes, at.0, &self.geometry)
         })
     }
 
-    fn super_block(&self, source: &Source, at: Addr, step: &Step) -> Result<SuperBlock> {
-        source.block("extensible array secondary block", at, self.geometry.super_block_size(step), |bytes| {
+    fn super_block(&self, source: &Source, at: Addr, step: &Step) -> Result<Arc<SuperBlock>> {
+        let size = self.geometry.super_block_size(step);
+        source.node_block((self.look, step.first_element), "extensible array secondary block", at, size, |bytes| {
             SuperBlock::decode(bytes, at.0, &self.geometry, step)
         })
     }
 
-    fn data_block(&self, source: &Source, at: Addr, step: &Step) -> Result<DataBlock> {
-        source.block("extensible array data block", at, self.geometry.data_block_size(step), |bytes| {
+    fn data_block(&self, source: &Source, at: Addr, step: &Step) -> Result<Arc<DataBlock>> {
+        let size = self.geometry.data_block_size(step);
+        source.node_block((self.look, step.data_block_elements), "extensible array data block", at, size, |bytes| {
             DataBlock::decode(bytes, at.0, &self.geometry, step)
         })
     }
 
-    fn page(&self, source: &Source, data_block: Addr, page: u64) -> Result<Vec<Option<StoredChunk>>> {
+    fn page(&self, source: &Source, data_block: Addr, page: u64) -> Result<Arc<Vec<Option<StoredChunk>>>> {
         let at = Addr(data_block.0 + self.geometry.page_at(page));
-        source.block("extensible array data block page", at, self.geometry.page_size(), |bytes| {
+        source.node_block((self.look, 0), "extensible array data block page", at, self.geometry.page_size(), |bytes| {
             Page::decode(bytes, at.0, &self.geometry).map(|page| page.elements)
         })
     }
@@ -204,7 +210,7 @@ impl ExtensibleArray {
         };
         writer.fresh(block, IndexBlock::empty(at, &geometry).encode(&geometry))?;
         writer.fresh(at, header.encode(widths))?;
-        Ok(Self { at, header, geometry })
+        Ok(Self { at, header, geometry, look: Look::PASSING })
     }
 
     /// Address of the header.
@@ -294,9 +300,9 @@ impl ExtensibleArray {
             return Ok(false);
         }
         let block_is_ready = |at: Addr, step: &Step| -> Result<bool> {
-            let elements = self.data_block(source, at, step)?.elements;
+            let elements = &self.data_block(source, at, step)?.elements;
             let size = self.geometry.data_block_size(step);
-            Ok(all_settled(start(at), size, &elements, chunk_bytes, filtered, |slot| {
+            Ok(all_settled(start(at), size, elements, chunk_bytes, filtered, |slot| {
                 self.geometry.data_block_element_at(slot)
             }))
         };

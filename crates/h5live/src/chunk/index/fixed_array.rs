@@ -4,6 +4,8 @@
 //! first chunk comes; the bit that says so lies, with its checksum, in one page of the file. Elements that could not be
 //! overwritten later are settled as in an extensible array.
 
+use std::sync::Arc;
+
 use h5live_format::Addr;
 use h5live_format::array_element::{ElementForm, PageBitmap, StoredChunk};
 use h5live_format::fixed_array::{DataBlock, Geometry, Header, Page, PagedPrefix, Place};
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
 use crate::live::space::{PAGE, Placement, crosses_page};
 use crate::live::writer::Writer;
-use crate::source::Source;
+use crate::source::{Look, Source};
 
 /// Array pages at most, so that the bits that say which of them are written stay within a page of the file.
 const MOST_PAGES: u64 = 30_000;
@@ -27,6 +29,7 @@ pub(crate) struct FixedArray {
     at: Addr,
     header: Header,
     geometry: Geometry,
+    look: Look,
 }
 
 impl FixedArray {
@@ -36,7 +39,7 @@ impl FixedArray {
         let header = source
             .block("fixed array header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
         let geometry = header.geometry(at.0, widths, chunk_bytes)?;
-        Ok(Self { at, header, geometry })
+        Ok(Self { at, header, geometry, look: source.look() })
     }
 
     /// Where chunk `number` is stored.
@@ -61,41 +64,41 @@ impl FixedArray {
         mut visit: impl FnMut(u64, StoredChunk) -> Result<()>,
     ) -> Result<()> {
         let Some(at) = self.header.data_block else { return Ok(()) };
-        let mut run = |first: u64, elements: Vec<Option<StoredChunk>>| -> Result<()> {
+        let mut run = |first: u64, elements: &[Option<StoredChunk>]| -> Result<()> {
             for (number, chunk) in (first..end).zip(elements) {
                 if let Some(chunk) = chunk {
-                    visit(number, chunk)?;
+                    visit(number, *chunk)?;
                 }
             }
             Ok(())
         };
-        let Some(pages) = self.geometry.pages() else { return run(0, self.block(source, at)?.elements) };
+        let Some(pages) = self.geometry.pages() else { return run(0, &self.block(source, at)?.elements) };
         let prefix = self.prefix(source, at)?;
         for page in (0..pages).filter(|page| prefix.pages.is_set(*page)) {
             let first = page * self.geometry.page_elements();
             if first >= end {
                 break;
             }
-            run(first, self.page(source, at, page)?)?;
+            run(first, &self.page(source, at, page)?)?;
         }
         Ok(())
     }
 
-    fn block(&self, source: &Source, at: Addr) -> Result<DataBlock> {
-        source.block("fixed array data block", at, self.geometry.data_block_size(), |bytes| {
+    fn block(&self, source: &Source, at: Addr) -> Result<Arc<DataBlock>> {
+        source.node_block((self.look, 0), "fixed array data block", at, self.geometry.data_block_size(), |bytes| {
             DataBlock::decode(bytes, at.0, &self.geometry)
         })
     }
 
-    fn prefix(&self, source: &Source, at: Addr) -> Result<PagedPrefix> {
-        source.block("fixed array data block", at, self.geometry.paged_prefix_size(), |bytes| {
+    fn prefix(&self, source: &Source, at: Addr) -> Result<Arc<PagedPrefix>> {
+        source.node_block((self.look, 0), "fixed array data block", at, self.geometry.paged_prefix_size(), |bytes| {
             PagedPrefix::decode(bytes, at.0, &self.geometry)
         })
     }
 
-    fn page(&self, source: &Source, data_block: Addr, page: u64) -> Result<Vec<Option<StoredChunk>>> {
+    fn page(&self, source: &Source, data_block: Addr, page: u64) -> Result<Arc<Vec<Option<StoredChunk>>>> {
         let at = Addr(data_block.0 + self.geometry.page_at(page));
-        source.block("fixed array data block page", at, self.geometry.page_size(page), |bytes| {
+        source.node_block((self.look, 0), "fixed array data block page", at, self.geometry.page_size(page), |bytes| {
             Page::decode(bytes, at.0, &self.geometry, page).map(|page| page.elements)
         })
     }
@@ -140,7 +143,7 @@ impl FixedArray {
         let header =
             Header { client: form.client(), element_size: form.size(), page_bits, elements, data_block: Some(block) };
         writer.fresh(at, header.encode(widths))?;
-        Ok(Self { at, header, geometry })
+        Ok(Self { at, header, geometry, look: Look::PASSING })
     }
 
     /// Whether chunks can be entered while readers look: the array is as it would have been made here. Another library may
@@ -205,7 +208,7 @@ impl FixedArray {
                         settled(writer, grid, block, size, count, |slot| self.geometry.page_element_at(slot))?;
                     writer.fresh(block, Page { elements: elements.clone() }.encode(&self.geometry))?;
                     self.mark(writer, data_block, page)?;
-                    elements
+                    Arc::new(elements)
                 };
                 let offset = self.geometry.page_element_at(slot);
                 Ok(ArraySlot { block, size, offset, stored: elements[slot as usize] })
