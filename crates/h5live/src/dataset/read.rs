@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use h5live_filter::{FilterId, Scratch};
@@ -15,6 +16,7 @@ use h5live_format::{Addr, Malformed, Why};
 use rayon::prelude::*;
 
 use super::{Meta, Storage, View};
+use crate::chunk::decoded::{DecodedChunks, Elements};
 use crate::chunk::grid::{Grid, each_point};
 use crate::chunk::index::Index;
 use crate::chunk::runs::{Run, runs};
@@ -72,7 +74,7 @@ pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection
         Storage::Chunked { layout, .. } => {
             let Some(grid) = &meta.grid else { return Ok(()) };
             let index = view.index(file, meta)?;
-            let chunks = Chunks { file, meta, layout, grid, index, dims: &view.dims };
+            let chunks = Chunks { file, meta, layout, grid, index, view };
             match selection.slabs(&view.dims) {
                 Some(slabs) => chunks.read_slabs(&slabs, out),
                 None => match selection {
@@ -293,7 +295,7 @@ struct Chunks<'a> {
     layout: &'a Chunked,
     grid: &'a Grid,
     index: &'a Index,
-    dims: &'a [u64],
+    view: &'a View,
 }
 
 /// Where chunks were found before reading began.
@@ -302,6 +304,13 @@ enum Found {
     All(HashMap<Vec<u64>, StoredChunk>),
     /// They are looked up one by one.
     Later,
+}
+
+/// Whether the chunks that a read decodes are kept for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    Yes,
+    No,
 }
 
 /// Room to work in, one for each thread.
@@ -331,6 +340,36 @@ impl Chunks<'_> {
         !self.meta.pipeline.is_empty()
     }
 
+    fn dims(&self) -> &[u64] {
+        &self.view.dims
+    }
+
+    /// What is done with the decoded chunks of a read that touches `count` of them: of few, the rest is likely to be asked for next.
+    fn keeping(&self, count: u64) -> Keeping {
+        let is_worth_it =
+            self.is_filtered() && DecodedChunks::have_room_for(self.grid.chunk_bytes.saturating_mul(count));
+        if is_worth_it { Keeping::Yes } else { Keeping::No }
+    }
+
+    /// The elements of a chunk that was decoded before, if they were kept.
+    fn kept(&self, keeping: Keeping, scaled: &[u64]) -> Option<Elements> {
+        match keeping {
+            Keeping::Yes => self.file.decoded.get(self.view.id, scaled),
+            Keeping::No => None,
+        }
+    }
+
+    /// Reads and decodes a chunk, and keeps it if that was said.
+    fn decode(&self, keeping: Keeping, scaled: &[u64], stored: StoredChunk, work: &mut Work) -> Result<Elements> {
+        let mut chunk = self.chunk_buffer(stored)?;
+        self.whole(scaled, stored, &mut chunk, work)?;
+        let chunk = Arc::new(chunk);
+        if keeping == Keeping::Yes && !self.is_plain(scaled, stored) {
+            self.file.decoded.keep(self.view.id, scaled, chunk.clone());
+        }
+        Ok(chunk)
+    }
+
     fn read_slabs(&self, slabs: &[Slab], out: &mut [u8]) -> Result<()> {
         let (Some((first, others)), Some((chunk, other_chunks))) = (slabs.split_first(), self.grid.chunk.split_first())
         else {
@@ -342,7 +381,9 @@ impl Chunks<'_> {
             others.iter().zip(other_chunks).map(|(slab, chunk)| touched(slab, *chunk).collect()).collect();
         let others = product(&others);
         let rows = touched_count(first, *chunk);
-        let found = self.find_all(slabs, rows.saturating_mul(others.len() as u64))?;
+        let count = rows.saturating_mul(others.len() as u64);
+        let keeping = self.keeping(count);
+        let found = self.find_all(slabs, count)?;
         let mut coordinates = touched(first, *chunk).peekable();
         let mut rest = out;
         let mut base = 0;
@@ -355,22 +396,31 @@ impl Chunks<'_> {
                 base += steps * step;
                 rest = after;
             }
-            self.read_rows(slabs, &others, rows, &found)?;
+            self.read_rows(slabs, &others, rows, &found, keeping)?;
         }
         Ok(())
     }
 
-    fn read_rows(&self, slabs: &[Slab], others: &[Vec<u64>], rows: Vec<Row<'_>>, found: &Found) -> Result<()> {
-        let one_row = |row: Row<'_>, work: &mut Work| -> Result<()> {
+    fn read_rows(
+        &self,
+        slabs: &[Slab],
+        others: &[Vec<u64>],
+        rows: Vec<Row<'_>>,
+        found: &Found,
+        keeping: Keeping,
+    ) -> Result<()> {
+        let one_row = |mut row: Row<'_>, work: &mut Work| -> Result<()> {
             for other in others {
                 let scaled = at(row.scaled, other);
-                self.read_chunk(slabs, &scaled, found, row.base, row.out, work)?;
+                self.read_chunk(slabs, &scaled, found, keeping, &mut row, work)?;
             }
             Ok(())
         };
         let threads = rayon::current_num_threads();
         let bytes: usize = rows.iter().map(|row| row.out.len()).sum();
-        let one_core = !self.is_filtered() && (bytes < LARGE || others.len() > 1);
+        let is_kept = |row: &Row<'_>| others.iter().all(|other| self.kept(keeping, &at(row.scaled, other)).is_some());
+        let is_copied = !self.is_filtered() || keeping == Keeping::Yes && rows.iter().all(is_kept);
+        let one_core = is_copied && (bytes < LARGE || others.len() > 1);
         if one_core || threads < 2 || rows.len() * others.len() < 2 {
             let mut work = self.work();
             return rows.into_iter().try_for_each(|row| one_row(row, &mut work));
@@ -381,24 +431,24 @@ impl Chunks<'_> {
         // Few rows of many chunks, whose elements are interleaved in memory: decoded on all cores, put in place by one.
         for row in rows {
             for batch in others.chunks(4 * threads) {
-                let decoded: Vec<(Vec<u64>, Option<Vec<u8>>)> = batch
+                let decoded: Vec<(Vec<u64>, Option<Elements>)> = batch
                     .par_iter()
                     .map_init(
                         || self.work(),
                         |work, other| {
                             let scaled = at(row.scaled, other);
+                            if let Some(kept) = self.kept(keeping, &scaled) {
+                                return Ok((scaled, Some(kept)));
+                            }
                             let decoded = self.patiently(&scaled, found, |stored| {
-                                let Some(stored) = stored else { return Ok(None) };
-                                let mut chunk = self.chunk_buffer(stored)?;
-                                self.whole(&scaled, stored, &mut chunk, work)?;
-                                Ok(Some(chunk))
+                                stored.map(|stored| self.decode(keeping, &scaled, stored, work)).transpose()
                             })?;
                             Ok((scaled, decoded))
                         },
                     )
                     .collect::<Result<_>>()?;
                 for (scaled, chunk) in decoded {
-                    self.place(slabs, &scaled, chunk.as_deref(), row.base, row.out);
+                    self.place(slabs, &scaled, chunk.as_ref().map(|chunk| chunk.as_slice()), row.base, row.out);
                 }
             }
         }
@@ -411,10 +461,15 @@ impl Chunks<'_> {
         slabs: &[Slab],
         scaled: &[u64],
         found: &Found,
-        base: u64,
-        out: &mut [u8],
+        keeping: Keeping,
+        row: &mut Row<'_>,
         work: &mut Work,
     ) -> Result<()> {
+        let (base, out) = (row.base, &mut *row.out);
+        if let Some(chunk) = self.kept(keeping, scaled) {
+            self.place(slabs, scaled, Some(&chunk), base, out);
+            return Ok(());
+        }
         self.patiently(scaled, found, |stored| {
             let Some(stored) = stored else {
                 self.place(slabs, scaled, None, base, out);
@@ -429,6 +484,11 @@ impl Chunks<'_> {
             }
             if let Some(place) = self.whole_in_place(slabs, scaled, base) {
                 return self.whole(scaled, stored, &mut out[place], work);
+            }
+            if keeping == Keeping::Yes {
+                let chunk = self.decode(keeping, scaled, stored, work)?;
+                self.place(slabs, scaled, Some(&chunk), base, out);
+                return Ok(());
             }
             let mut chunk = std::mem::take(&mut work.chunk);
             if chunk.len() as u64 != self.grid.chunk_bytes {
@@ -451,9 +511,20 @@ impl Chunks<'_> {
             by_chunk.entry(self.grid.chunk_of(point)).or_default().push((from, to));
         }
         let size = self.meta.element_size;
+        let keeping = self.keeping(by_chunk.len() as u64);
         let mut work = self.work();
         for (scaled, mut points) in by_chunk {
             points.sort_unstable();
+            let pick = |chunk: &[u8], out: &mut [u8]| {
+                for (from, to) in &points {
+                    let (from, to) = (*from as usize * size, *to as usize * size);
+                    copy(&mut out[to..to + size], &chunk[from..from + size]);
+                }
+            };
+            if let Some(chunk) = self.kept(keeping, &scaled) {
+                pick(&chunk, out);
+                continue;
+            }
             self.patiently(&scaled, &Found::Later, |stored| {
                 let Some(stored) = stored else {
                     for (_, to) in &points {
@@ -470,12 +541,7 @@ impl Chunks<'_> {
                     };
                     return work.gather.some(runs, out, &read);
                 }
-                let mut chunk = self.chunk_buffer(stored)?;
-                self.whole(&scaled, stored, &mut chunk, &mut work)?;
-                for run in runs {
-                    let (from, to) = (run.in_box as usize * size, run.in_memory as usize * size);
-                    out[to..to + size].copy_from_slice(&chunk[from..from + size]);
-                }
+                pick(&self.decode(keeping, &scaled, stored, &mut work)?, out);
                 Ok(())
             })?;
         }
@@ -488,12 +554,12 @@ impl Chunks<'_> {
             Index::Absent | Index::Single(_) | Index::Implicit(_) => return Ok(Found::Later),
             _ => {}
         }
-        let all: u64 = self.grid.counts(self.dims).iter().fold(1, |product, count| product.saturating_mul(*count));
+        let all: u64 = self.grid.counts(self.dims()).iter().fold(1, |product, count| product.saturating_mul(*count));
         if count < 4 || count < all / 8 {
             return Ok(Found::Later);
         }
         let mut found = HashMap::new();
-        self.index.each(&self.file.source, self.grid, self.dims, |scaled, stored| {
+        self.index.each(&self.file.source, self.grid, self.dims(), |scaled, stored| {
             let spans = scaled
                 .iter()
                 .zip(&self.grid.chunk)
@@ -537,7 +603,7 @@ impl Chunks<'_> {
     /// Whether a chunk is stored as it is.
     fn is_plain(&self, scaled: &[u64], stored: StoredChunk) -> bool {
         let all = self.meta.pipeline.skip_all();
-        stored.filter_mask & all == all || self.layout.plain_edge_chunks && !self.grid.is_inside(scaled, self.dims)
+        stored.filter_mask & all == all || self.layout.plain_edge_chunks && !self.grid.is_inside(scaled, self.dims())
     }
 
     fn check_plain(&self, stored: StoredChunk) -> Result<()> {
