@@ -52,7 +52,8 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
 
     def __setitem__(self, name, value):
         """Gives an attribute a new value, of whatever type and shape that has."""
-        self.create(name, data=value)
+        if not (type(name) is str and self._attributes.set_value(name, value)):
+            self.create(name, data=value)
 
     def __delitem__(self, name):
         self._attributes.delete(h5t._text(name))

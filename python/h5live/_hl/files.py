@@ -358,9 +358,7 @@ class File(Group):
     def flush(self, durable=False):
         """Makes changes visible to readers. durable: and return only when they survive a loss of power."""
         self._check()
-        from .._live import publish
-
-        publish(self.id._file, durable)
+        self.id._file.publish(durable)
 
     def close(self):
         """Closes the file, and with it all its objects. Does nothing if that was done."""
