@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use h5live::{Attribute, Element, ErrorKind, Object};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 
@@ -119,6 +120,27 @@ impl Attributes {
     ) -> PyResult<()> {
         self.refuse_reader(Doing::CreateAttribute)?;
         memory::with_bytes(raw, |raw| self.store(py, name, &datatype.get().0, shape.as_deref(), raw))
+    }
+
+    /// As `set`, of the datatype that is committed at `address`.
+    fn set_committed(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        address: u64,
+        shape: Option<Vec<u64>>,
+        raw: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.refuse_reader(Doing::CreateAttribute)?;
+        let object = self.handle.opened.file.object_at(address).or_raise(Doing::CreateAttribute)?;
+        let Object::Datatype(datatype) = object else {
+            return Err(PyTypeError::new_err("the object is no committed datatype"));
+        };
+        let shape = shape.as_deref();
+        memory::with_bytes(raw, |raw| {
+            py.detach(|| on_object!(&self.object, owner => owner.set_attribute_committed(name, &datatype, shape, raw)))
+                .or_raise(Doing::CreateAttribute)
+        })
     }
 
     /// Creates or replaces an attribute by a number, a text or an array of numbers; `False` if what to make of `value` is for the

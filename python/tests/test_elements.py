@@ -174,3 +174,38 @@ def test_a_commit_holds_back_every_flush(tmp_path):
                 dataset.append([2])
             assert f.last_commit == before
         assert f.last_commit == before + 1
+
+
+def test_attributes_of_committed_types(tmp_path):
+    with h5live.File(tmp_path / "a.h5", "w") as f:
+        f["t"] = np.dtype("u8")
+        f["s"] = h5live.string_dtype()
+        f.attrs.create("x", 42, dtype=f["t"])
+        f.attrs.create("text", "ä", dtype=f["s"])
+        f.attrs.create("x", [1, 2], dtype=f["t"])
+        with h5live.File(tmp_path / "b.h5", "w") as other:
+            other.attrs.create("x", 7, dtype=f["t"])
+            assert other.attrs["x"] == 7 and not h5live.h5a.open(other.id, b"x").get_type().committed()
+    h5py = pytest.importorskip("h5py")
+    for library in (h5live, h5py):
+        with library.File(tmp_path / "a.h5") as f:
+            assert f.attrs["x"].tolist() == [1, 2] and f.attrs["text"] == "ä"
+            found = library.h5a.open(f.id, b"x").get_type()
+            assert found.committed() and found == f["t"].id
+
+
+def test_compressed_datasets_without_elements(tmp_path):
+    with h5live.File(tmp_path / "a.h5", "w") as f:
+        f.create_dataset("x", data=np.zeros((0, 5)), compression="gzip")
+        f.create_dataset("y", shape=(0,), maxshape=(None,), dtype="i4", compression="gzip")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5") as f:
+        assert f["x"].shape == (0, 5) and f["x"][:].shape == (0, 5) and f["y"].chunks == (1024,)
+
+
+def test_a_file_in_memory_over_one_without_bytes(tmp_path):
+    (tmp_path / "a.h5").touch()
+    with h5live.File(tmp_path / "a.h5", "r+", driver="core", backing_store=False) as f:
+        f["x"] = 1
+        assert list(f) == ["x"]
+    assert (tmp_path / "a.h5").stat().st_size == 0

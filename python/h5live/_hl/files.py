@@ -441,6 +441,9 @@ def _open_core(name, mode, store, track_order, image):
     if mode in ("r", "r+") and image is None:
         with open(name, "rb") as file:
             image = file.read()
+    if mode == "r+" and not image:
+        # As with libhdf5: what has no bytes yet is a file all the same, for this driver.
+        mode = "w"
     if mode in ("w", "x"):
         image = None
     return _h5live.File.open_memory(mode, image, track_order, name, store and mode != "r")

@@ -172,7 +172,10 @@ class StorageOptions:
         if chunks is False and (filtered or resizable):
             raise ValueError("Chunked format required for given storage options")
         if chunks is True or chunks is None and (filtered or resizable and not in_one_piece):
-            return guess_chunk(shape, self.maxshape, dtype.itemsize)
+            guessed = guess_chunk(shape, self.maxshape, dtype.itemsize)
+            # Axes without elements are taken for longer ones, which those that cannot grow never are.
+            limits = self.maxshape or shape
+            return tuple(chunk if limit is None else min(chunk, max(limit, 1)) for chunk, limit in zip(guessed, limits))
         return chunks or None
 
 
