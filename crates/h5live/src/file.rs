@@ -431,7 +431,7 @@ impl Inner {
     }
 
     /// The links of the group at `group`, whose header is `header`, as the file has them.
-    pub(crate) fn links(&self, group: Addr, header: &ObjectHeader) -> Result<Vec<message::Link>> {
+    pub(crate) fn links(&self, group: Addr, header: &ObjectHeader) -> Result<Arc<Vec<message::Link>>> {
         let list = || {
             let mut found = Vec::new();
             links::each(&self.source, &self.filters, header, |link| {
@@ -442,7 +442,7 @@ impl Inner {
         };
         match &self.known {
             Some(known) => known.links(group, list),
-            None => list(),
+            None => list().map(Arc::new),
         }
     }
 

@@ -141,14 +141,14 @@ impl Group {
         let list = || {
             let inner = &self.file.inner;
             let header = inner.header(self.addr)?;
-            let mut found = inner.links(self.addr, &header)?;
+            let mut found: Vec<Link> = inner.links(self.addr, &header)?.iter().cloned().map(Link::from).collect();
             let info = links::link_info(&inner.source, &header)?;
             if info.is_some_and(|info| info.creation_order != CreationOrder::Untracked) {
                 found.sort_by_key(|link| link.creation_order);
             } else {
-                found.sort_by(|one, other| one.name.cmp(&other.name));
+                found.sort_by(|one, other| one.raw_name.cmp(&other.raw_name));
             }
-            Ok(found.into_iter().map(Link::from).collect())
+            Ok(found)
         };
         list().map_err(|error| self.locate(error))
     }

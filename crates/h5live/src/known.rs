@@ -31,6 +31,8 @@ struct Kept {
     headers: HashMap<Addr, Arc<ObjectHeader>>,
     /// By group and name.
     links: HashMap<Addr, HashMap<Box<[u8]>, Link>>,
+    /// All of a group, as the file has them.
+    lists: HashMap<Addr, Arc<Vec<Link>>>,
     links_count: usize,
     /// The oldest first.
     datasets: VecDeque<Arc<Shared>>,
@@ -79,20 +81,30 @@ impl Known {
     }
 
     /// All links of the group at `group`, as `list` gives them; each is known then.
-    pub(crate) fn links(&self, group: Addr, list: impl FnOnce() -> Result<Vec<Link>>) -> Result<Vec<Link>> {
-        let epoch = self.kept().epoch;
-        let found = list()?;
-        self.keep_links(group, epoch, &found);
+    pub(crate) fn links(&self, group: Addr, list: impl FnOnce() -> Result<Vec<Link>>) -> Result<Arc<Vec<Link>>> {
+        let epoch = {
+            let kept = self.kept();
+            if let Some(list) = kept.lists.get(&group) {
+                return Ok(list.clone());
+            }
+            kept.epoch
+        };
+        let found = Arc::new(list()?);
+        if let Some(mut kept) = self.keep_links(group, epoch, &found) {
+            kept.lists.insert(group, found.clone());
+        }
         Ok(found)
     }
 
-    fn keep_links(&self, group: Addr, epoch: u64, links: &[Link]) {
+    /// Keeps links of a group, and gives what is kept; `None` if they are not.
+    fn keep_links(&self, group: Addr, epoch: u64, links: &[Link]) -> Option<MutexGuard<'_, Kept>> {
         let mut kept = self.kept();
         if kept.epoch != epoch || links.len() > MOST_LINKS {
-            return;
+            return None;
         }
         if kept.links_count + links.len() > MOST_LINKS {
             kept.links.clear();
+            kept.lists.clear();
             kept.links_count = 0;
         }
         let of_group = kept.links.entry(group).or_default();
@@ -100,6 +112,7 @@ impl Known {
         of_group.extend(links.iter().map(|link| (link.name.as_bytes().into(), link.clone())));
         let more = of_group.len() - before;
         kept.links_count += more;
+        Some(kept)
     }
 
     /// Keeps a dataset that was just opened, beyond its last handle.
