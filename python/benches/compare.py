@@ -7,6 +7,7 @@ by round, and the medians are compared: ratios from one run on one machine. File
 directory.
 """
 
+import itertools
 import os
 import pathlib
 import statistics
@@ -57,6 +58,7 @@ def make_shared(path):
         f["line"] = np.arange(100_000, dtype="f8")
         f.create_dataset("chunked", data=np.arange(1_000_000, dtype="f8"), chunks=(10_000,))
         f.create_dataset("gzip", data=rng.integers(0, 50, (64, 512, 512), dtype="u2"), chunks=(1, 512, 512), compression="gzip")
+        f.create_dataset("plane", data=np.arange(1_000_000, dtype="f8").reshape(1000, 1000), chunks=(100, 100), compression="gzip")
         f.create_dataset("texts", data=[f"text number {number}" for number in range(10_000)], dtype=h5py.string_dtype())
         f["line"].attrs["number"] = 1.5
         f["line"].attrs["text"] = "metres"
@@ -143,6 +145,21 @@ def list_of_1000_chunked(bench):
     return lambda: ds[places]
 
 
+@line(3)
+def mask_of_two_axes(bench):
+    ds = bench.shared()["plane"]
+    mask = bench.rng.random(ds.shape) < 0.01
+    return lambda: ds[mask]
+
+
+@line(100)
+def rows_of_gzip(bench):
+    """One row after the other, many to a chunk."""
+    ds = bench.shared()["plane"]
+    rows = itertools.cycle(range(ds.shape[0]))
+    return lambda: ds[next(rows)]
+
+
 @line(1000)
 def attribute_get_number(bench):
     attrs = bench.shared()["line"].attrs
@@ -169,6 +186,26 @@ def attribute_set(bench):
         attrs["number"] = 2.5
 
     return set_number
+
+
+@line(500)
+def attribute_set_text(bench):
+    attrs = bench.own("attribute-set-text").create_dataset("x", data=0).attrs
+
+    def set_text():
+        attrs["text"] = "metres"
+
+    return set_text
+
+
+@line(500)
+def attribute_set_array(bench):
+    attrs, array = bench.own("attribute-set-array").create_dataset("x", data=0).attrs, np.arange(10)
+
+    def set_array():
+        attrs["array"] = array
+
+    return set_array
 
 
 @line(1000)
@@ -240,6 +277,27 @@ def append_number(bench):
     return append
 
 
+@line(500)
+def append_rows_by_append(bench):
+    """h5live's `append` beside what it takes with h5py."""
+    f = bench.own("append-method")
+    ds = f.create_dataset("x", shape=(0, 16), maxshape=(None, 16), chunks=(1024, 16), dtype="f8")
+    f.swmr_mode = True
+    row = np.arange(16.0)
+
+    def append():
+        ds.append(row)
+        ds.flush()
+
+    def resize_and_write():
+        n = ds.shape[0]
+        ds.resize(n + 1, axis=0)
+        ds[n] = row
+        ds.flush()
+
+    return append if hasattr(ds, "append") else resize_and_write
+
+
 @line(50)
 def append_frame(bench):
     f = bench.own("append-frame")
@@ -256,10 +314,9 @@ def append_frame(bench):
     return append
 
 
-@line(20)
-def read_beside_a_long_read(bench):
-    """An element of one file while another thread reads the whole of another, compressed, again and again."""
-    f = bench.own("beside")
+def beside_a_long_read(bench, name):
+    """A call that reads an element of one file while another thread reads much of another, compressed, again and again."""
+    f = bench.own(name)
     ds = f.create_dataset("x", data=np.arange(100.0))
     long = bench.shared()["gzip"]
     # The thread reads as long as the round lasts; what is timed is a call that has nothing to do with it.
@@ -280,6 +337,23 @@ def read_beside_a_long_read(bench):
     return read
 
 
+@line(20)
+def read_beside_a_long_read(bench):
+    return beside_a_long_read(bench, "beside")
+
+
+def longest_wait(bench, seconds=5.0):
+    """The longest of the calls in some seconds that have nothing to do with what the other thread reads."""
+    call, longest = beside_a_long_read(bench, "waits"), 0.0
+    call()
+    ends = time.perf_counter() + seconds
+    while (begun := time.perf_counter()) < ends:
+        call()
+        longest = max(longest, time.perf_counter() - begun)
+    call.after()
+    return longest
+
+
 def work(name, directory):
     """The process of one library: does a round of the line it is told, and says how long a call took."""
     import importlib
@@ -291,6 +365,9 @@ def work(name, directory):
             called = made.pop(word[4:])
             getattr(called, "after", lambda: None)()
             print("ended", flush=True)
+            continue
+        if word == "longest wait":
+            print(longest_wait(bench), flush=True)
             continue
         make, calls = LINES[word]
         if word not in made:
@@ -345,6 +422,10 @@ def main(words):
             ours, theirs = (statistics.median(took[contestant]) for contestant in ("h5live", "h5py"))
             ratios.append(theirs / ours)
             print(f"{name:<28} h5live {microseconds(ours)}   h5py {microseconds(theirs)}   ratio {theirs / ours:6.1f}", flush=True)
+        if not words:
+            waits = {name: float(process.ask("longest wait")) for name, process in contestants.items()}
+            print("\nlongest wait for an element of one file while another thread reads another:", end="")
+            print(*(f"   {name} {microseconds(wait).strip()}" for name, wait in waits.items()))
         for process in contestants.values():
             process.end()
         if ratios:

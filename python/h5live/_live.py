@@ -2,24 +2,11 @@
 
 import asyncio
 import os
-import threading
 import time
 from collections import namedtuple
 
 
 from ._h5live import WriterDied  # noqa: F401
-
-# Files whose program is inside a `with file.commit()`: number of the file to how deep.
-_commits = {}
-_lock = threading.Lock()
-
-
-def publish(file, durable=False):
-    """Makes changes visible, unless a commit is under way."""
-    if _commits and _commits.get(file.number):
-        return
-    file.publish(durable)
-
 
 class Commit:
     """Publishes what a `with` block changes as one."""
@@ -28,20 +15,12 @@ class Commit:
         self._file, self._durable = file, durable
 
     def __enter__(self):
-        with _lock:
-            _commits[self._file.number] = _commits.get(self._file.number, 0) + 1
+        self._file.begin_commit()
         return self
 
     def __exit__(self, kind, error, trace):
-        number = self._file.number
-        with _lock:
-            _commits[number] -= 1
-            outermost = not _commits[number]
-            if outermost:
-                del _commits[number]
         # What an error left half done is published with the next commit, or at closing.
-        if outermost and kind is None:
-            self._file.publish(self._durable)
+        self._file.end_commit(kind is None, self._durable)
 
 
 class Writer(namedtuple("Writer", ["state", "host", "pid", "since"])):

@@ -172,7 +172,7 @@ class DatasetID(ObjectID):
 
     def flush(self):
         self._check()
-        _publish(self._core.file)
+        self._core.flush()
 
     def refresh(self):
         self._check()
@@ -259,13 +259,6 @@ def _from_memory(array, space):
     if space._how == "slabs":
         return array.reshape(space.shape)[np.ix_(*space._places())].reshape(-1)
     return array.reshape(space.shape)[space._mask()]
-
-
-def _publish(file):
-    """Makes changes visible, unless the program is between the two ends of a commit."""
-    from ._live import publish
-
-    publish(file)
 
 
 def open(loc, name, dapl=None):

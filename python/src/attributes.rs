@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use h5live::{Attribute, ErrorKind, Object};
+use h5live::{Attribute, Element, ErrorKind, Object};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::datatype::{Datatype, Form, NumpyType};
 use crate::elements::{self, TextAs};
@@ -45,6 +47,18 @@ impl Attributes {
         py.detach(|| self.object.attributes()).or_raise(Doing::OpenAttribute)
     }
 
+    fn store(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        datatype: &h5live::Datatype,
+        shape: Option<&[u64]>,
+        raw: &[u8],
+    ) -> PyResult<()> {
+        py.detach(|| on_object!(&self.object, owner => owner.set_attribute_raw(name, datatype, shape, raw)))
+            .or_raise(Doing::CreateAttribute)
+    }
+
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
         self.handle.check()?;
         if self.handle.writable { Ok(()) } else { Err(crate::errors::raise(doing, &ErrorKind::ReadOnly.into())) }
@@ -63,16 +77,13 @@ impl Attributes {
         let dtype = numpy.dtype.bind(py);
         match numpy.form {
             Form::Plain if found.shape().is_empty() => memory::scalar(py, found.raw(), &numpy).map(Some),
-            Form::Plain => {
-                let array = memory::empty(py, found.shape(), dtype)?;
-                memory::with_bytes_mut(&array, |bytes| {
-                    if bytes.len() == found.raw().len() {
-                        bytes.copy_from_slice(found.raw());
-                    }
-                    Ok(())
-                })?;
-                Ok(Some(array))
-            }
+            Form::Plain => memory::filled(py, found.shape(), &numpy, |bytes| {
+                if bytes.len() == found.raw().len() {
+                    bytes.copy_from_slice(found.raw());
+                }
+                Ok(())
+            })
+            .map(Some),
             Form::Text => {
                 let file = &self.handle.opened.file;
                 let size = found.datatype().size() as usize;
@@ -108,12 +119,51 @@ impl Attributes {
         raw: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         self.refuse_reader(Doing::CreateAttribute)?;
-        let datatype = &datatype.get().0;
+        memory::with_bytes(raw, |raw| self.store(py, name, &datatype.get().0, shape.as_deref(), raw))
+    }
+
+    /// As `set`, of the datatype that is committed at `address`.
+    fn set_committed(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        address: u64,
+        shape: Option<Vec<u64>>,
+        raw: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.refuse_reader(Doing::CreateAttribute)?;
+        let object = self.handle.opened.file.object_at(address).or_raise(Doing::CreateAttribute)?;
+        let Object::Datatype(datatype) = object else {
+            return Err(PyTypeError::new_err("the object is no committed datatype"));
+        };
+        let shape = shape.as_deref();
         memory::with_bytes(raw, |raw| {
-            let shape = shape.as_deref();
-            py.detach(|| on_object!(&self.object, owner => owner.set_attribute_raw(name, datatype, shape, raw)))
+            py.detach(|| on_object!(&self.object, owner => owner.set_attribute_committed(name, &datatype, shape, raw)))
                 .or_raise(Doing::CreateAttribute)
         })
+    }
+
+    /// Creates or replaces an attribute by a number, a text or an array of numbers; `False` if what to make of `value` is for the
+    /// package to say.
+    fn set_value(&self, py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.refuse_reader(Doing::CreateAttribute)?;
+        if let Ok(number) = value.cast_exact::<PyFloat>() {
+            self.store(py, name, &f64::datatype(), Some(&[]), &number.value().to_ne_bytes())?;
+        } else if let Ok(number) = value.cast_exact::<PyInt>() {
+            let Ok(number) = number.extract::<i64>() else { return Ok(false) };
+            self.store(py, name, &i64::datatype(), Some(&[]), &number.to_ne_bytes())?;
+        } else if value.is_exact_instance_of::<PyString>() {
+            let text = elements::store_texts(py, &self.handle.opened.file, std::slice::from_ref(value), false)?;
+            self.store(py, name, &String::datatype(), Some(&[]), &text)?;
+        } else if let Ok(array) = value.cast_exact::<PyUntypedArray>() {
+            let shape: Vec<u64> = array.shape().iter().map(|dim| *dim as u64).collect();
+            let stored =
+                memory::with_numbers_of(array, |datatype, raw| self.store(py, name, &datatype, Some(&shape), raw));
+            return stored.map(|stored| stored.is_some());
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn delete(&self, py: Python<'_>, name: &str) -> PyResult<()> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use h5live::region::Selection as Region;
 use h5live::{ErrorKind, Layout, Object, Reference, Selection};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -14,7 +15,7 @@ use crate::datatype::{Datatype, Form, NumpyType};
 use crate::elements::{self, TextAs};
 use crate::errors::{Doing, OrRaise, raise};
 use crate::follow::Follow;
-use crate::handle::Handle;
+use crate::handle::{Elsewhere, Handle};
 use crate::selection::{Elements, NotHere, Selected};
 use crate::{lists, memory};
 
@@ -54,7 +55,13 @@ impl Dataset {
 
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
         self.check()?;
-        if self.handle.writable { Ok(()) } else { Err(raise(doing, &ErrorKind::ReadOnly.into())) }
+        if !self.handle.writable {
+            return Err(raise(doing, &ErrorKind::ReadOnly.into()));
+        }
+        match &self.handle.opened.elsewhere {
+            Some(Elsewhere { object: Some(object), .. }) if doing == Doing::Write => object.require_readable(),
+            _ => Ok(()),
+        }
     }
 
     /// The selected elements' bytes, into `out`.
@@ -62,6 +69,7 @@ impl Dataset {
         match &selected.elements {
             Elements::Library(selection) => self.dataset.read_raw_into(selection, out),
             Elements::Lists(axes) => lists::read(&self.dataset, axes, self.element_size(), out),
+            Elements::Mask(mask) => mask.read(&self.dataset, self.element_size(), out),
         }
     }
 
@@ -69,6 +77,7 @@ impl Dataset {
         match &selected.elements {
             Elements::Library(selection) => self.dataset.write_raw(selection, data),
             Elements::Lists(axes) => lists::write(&self.dataset, axes, self.element_size(), data),
+            Elements::Mask(mask) => mask.write(&self.dataset, self.element_size(), data),
         }
     }
 
@@ -76,6 +85,21 @@ impl Dataset {
     fn bytes(&self, selected: &Selected) -> PyResult<usize> {
         let bytes = usize::try_from(selected.count()).ok().and_then(|count| count.checked_mul(self.element_size()));
         bytes.ok_or_else(|| PyValueError::new_err("the selection has more elements than memory can hold"))
+    }
+
+    /// `array` if its bytes are elements of the dataset, one after the other: it is C-contiguous, and of the dataset's own type.
+    fn own_array<'a, 'py>(
+        &self,
+        numpy: &NumpyType,
+        array: &'a Bound<'py, PyAny>,
+    ) -> PyResult<Option<&'a Bound<'py, PyUntypedArray>>> {
+        if !matches!(numpy.form, Form::Plain) {
+            return Ok(None);
+        }
+        let Ok(array) = array.cast::<PyUntypedArray>() else { return Ok(None) };
+        let dtype = array.dtype();
+        let same_type = dtype.is(&numpy.dtype) || dtype.eq(numpy.dtype.bind(array.py()))?;
+        Ok((same_type && array.is_c_contiguous()).then_some(array))
     }
 
     fn fetch_raw(&self, py: Python<'_>, selected: &Selected) -> PyResult<Vec<u8>> {
@@ -183,6 +207,7 @@ impl PySelection {
     fn points<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         match &self.0.elements {
             Elements::Library(Selection::Points(points)) => PyList::new(py, points).map(Some),
+            Elements::Mask(mask) => PyList::new(py, mask.points()).map(Some),
             _ => Ok(None),
         }
     }
@@ -202,9 +227,13 @@ impl PySelection {
 
 #[pymethods]
 impl Dataset {
+    /// The extent; `None` for a null dataspace.
     #[getter]
-    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.extent(py)?)
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        if self.dataset.is_null() {
+            return self.check().map(|()| None);
+        }
+        PyTuple::new(py, self.extent(py)?).map(Some)
     }
 
     /// The largest shape, `None` along axes without limit.
@@ -229,6 +258,12 @@ impl Dataset {
     fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.check()?;
         Ok(self.numpy(py)?.dtype.clone_ref(py))
+    }
+
+    /// Whether its elements are in memory as they are in the file.
+    #[getter]
+    fn is_plain(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(matches!(self.numpy(py)?.form, Form::Plain))
     }
 
     #[getter]
@@ -382,8 +417,7 @@ impl Dataset {
                 memory::scalar(py, bytes, numpy).map(Some)
             }
             _ => {
-                let array = memory::empty(py, &selected.shape, dtype)?;
-                memory::with_bytes_mut(&array, |bytes| {
+                let array = memory::filled(py, &selected.shape, numpy, |bytes| {
                     py.detach(|| self.fetch(&selected, bytes)).or_raise(Doing::Read)
                 })?;
                 match selected.is_scalar {
@@ -427,15 +461,10 @@ impl Dataset {
     fn write(&self, py: Python<'_>, index: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.refuse_reader(Doing::Write)?;
         let numpy = self.numpy(py)?;
-        if !matches!(numpy.form, Form::Plain) || self.dataset.is_null() {
+        if self.dataset.is_null() {
             return Ok(false);
         }
-        let Ok(array) = array.cast::<numpy::PyUntypedArray>() else { return Ok(false) };
-        use numpy::PyUntypedArrayMethods;
-        let same_type = array.dtype().is(&numpy.dtype) || array.dtype().eq(numpy.dtype.bind(py))?;
-        if !same_type || !array.is_c_contiguous() {
-            return Ok(false);
-        }
+        let Some(array) = self.own_array(numpy, array)? else { return Ok(false) };
         let selected = match Selected::parse(index, &self.extent(index.py())?) {
             Ok(selected) => selected,
             Err(NotHere::ForThePackage) => return Ok(false),
@@ -446,15 +475,33 @@ impl Dataset {
             if bytes > REPEATED {
                 return Ok(false);
             }
-            return memory::with_bytes(array, |element| {
+            return memory::with_elements(array, numpy, |element| {
                 let bytes = element.repeat(bytes / element.len().max(1));
                 py.detach(|| self.store(&selected, &bytes)).or_raise(Doing::Write).map(|()| true)
             });
         }
-        if !array.shape().iter().map(|dim| *dim as u64).eq(selected.shape.iter().copied()) {
+        if !same_shape(array.shape(), &selected.shape) {
             return Ok(false);
         }
-        memory::with_bytes(array, |bytes| py.detach(|| self.store(&selected, bytes)).or_raise(Doing::Write))?;
+        memory::with_elements(array, numpy, |bytes| py.detach(|| self.store(&selected, bytes)).or_raise(Doing::Write))?;
+        Ok(true)
+    }
+
+    /// Adds a row, or an array of them, of the dataset's own type at the end of the first axis; `False` if it is no such array.
+    fn append(&self, py: Python<'_>, rows: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.refuse_reader(Doing::Write)?;
+        let numpy = self.numpy(py)?;
+        let Some(array) = self.own_array(numpy, rows)? else { return Ok(false) };
+        let shape = self.dataset.shape();
+        let Some((_, row)) = shape.split_first() else { return Ok(false) };
+        let given = array.shape();
+        let inner = if given.len() == shape.len() { &given[1..] } else { given };
+        if !same_shape(inner, row) {
+            return Ok(false);
+        }
+        memory::with_elements(rows, numpy, |bytes| {
+            py.detach(|| self.dataset.append_raw(bytes)).or_raise(Doing::Write)
+        })?;
         Ok(true)
     }
 
@@ -498,6 +545,11 @@ impl Dataset {
         py.detach(|| self.dataset.write_chunk(&offset, filter_mask, data)).or_raise(Doing::Write)
     }
 
+    /// Makes all changes of its file visible, as `File.publish`.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        self.handle.publish(py, false)
+    }
+
     /// Shows what was published since the last look. Tells whether the shape changed.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         self.check()?;
@@ -529,6 +581,10 @@ impl Dataset {
     fn file(&self) -> crate::file::File {
         crate::file::File { handle: self.handle.clone() }
     }
+}
+
+fn same_shape(array: &[usize], wanted: &[u64]) -> bool {
+    array.iter().map(|dim| *dim as u64).eq(wanted.iter().copied())
 }
 
 /// Elements of no more bytes than this are read without asking for memory.

@@ -233,18 +233,22 @@ impl File {
         Ok(())
     }
 
-    /// Makes all changes visible, as one commit.
+    /// Makes all changes visible, as one commit; not while the program is inside of one of its own.
     #[pyo3(signature = (durable=false))]
     fn publish(&self, py: Python<'_>, durable: bool) -> PyResult<()> {
-        let file = self.file()?;
-        if !self.handle.writable {
-            return Ok(());
-        }
-        py.detach(|| if durable { file.publish_durably() } else { file.publish() }).or_raise(Doing::Flush)?;
-        match &self.handle.opened.elsewhere {
-            Some(what) => Ok(what.write_out()?),
-            None => Ok(()),
-        }
+        self.handle.publish(py, durable)
+    }
+
+    /// From now on nothing is published until `end_commit`. Commits may lie within others.
+    fn begin_commit(&self) -> PyResult<()> {
+        self.handle.check()?;
+        self.handle.begin_commit();
+        Ok(())
+    }
+
+    /// Publishes what was changed, if `publish` says so and this is the outermost of commits within each other.
+    fn end_commit(&self, py: Python<'_>, publish: bool, durable: bool) -> PyResult<()> {
+        if self.handle.end_commit() && publish { self.handle.publish(py, durable) } else { Ok(()) }
     }
 
     /// Shows what was published since the last look, in all datasets together. Tells whether anything changed.

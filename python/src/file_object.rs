@@ -7,6 +7,8 @@ use h5live_storage::{Barrier, ReadAt, Storage};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 
+pyo3::import_exception!(io, UnsupportedOperation);
+
 /// A Python file object as storage.
 pub(crate) struct FileObject {
     /// None once the file is closed. The object has one position: seeking and what follows belong together, under this lock.
@@ -23,6 +25,21 @@ impl FileObject {
         let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(object) = object.as_ref() else { return Err(io::Error::other("the file is closed")) };
         Python::attach(|py| act(object.bind(py)).map_err(io::Error::from))
+    }
+
+    /// Refuses an object that says it cannot be read: what is written is read again sooner or later, as when the rest of a chunk comes.
+    pub(crate) fn require_readable(&self) -> PyResult<()> {
+        let is_readable = self.with(|object| match object.getattr("readable") {
+            Ok(readable) => readable.call0()?.is_truthy(),
+            Err(_) => Ok(true),
+        });
+        match is_readable {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(UnsupportedOperation::new_err(
+                "the file object cannot be read, as writing elements needs; open it for both",
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Lets go of the object.

@@ -29,13 +29,13 @@ pub(crate) struct CommittedDatatype {
 
 /// The Python object for an object of the file, whose own file it may not be: then that is opened.
 pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object) -> PyResult<Bound<'py, PyAny>> {
-    let own = handle.opened.file.path();
+    let own = &handle.opened.file;
     let found_in = match &object {
         Object::Group(group) => group.file(),
         Object::Dataset(dataset) => dataset.file(),
         Object::Datatype(datatype) => datatype.file(),
     };
-    if found_in.path() != own {
+    if !found_in.is_same(own) {
         // As libhdf5 does: for writing if the file that leads there is.
         let path = found_in.path().to_owned();
         let mode = if handle.writable { "r+" } else { "r" };

@@ -11,6 +11,7 @@ use h5live::{Error, File};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::errors::{Doing, OrRaise};
 use crate::file_object::FileObject;
 
 /// One opening of a file.
@@ -38,6 +39,8 @@ pub(crate) struct Opened {
     identity: Option<Identity>,
     /// Openings that have not been closed.
     openings: AtomicUsize,
+    /// How deep the program is inside of commits: until the outermost ends, nothing is published.
+    commits: AtomicUsize,
     /// Distinguishes it from every other file this process has opened.
     pub(crate) number: usize,
     /// A child process inherits what it must not close.
@@ -105,6 +108,7 @@ impl Opened {
             deleted: Mutex::default(),
             identity,
             openings: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
             process: std::process::id(),
         });
@@ -170,6 +174,30 @@ impl Handle {
     /// Refuses a closed file.
     pub(crate) fn check(&self) -> PyResult<()> {
         if self.is_open() { Ok(()) } else { Err(closed()) }
+    }
+
+    /// Makes all changes visible, as one commit, unless a commit of the program's own is under way.
+    pub(crate) fn publish(&self, py: Python<'_>, durable: bool) -> PyResult<()> {
+        self.check()?;
+        if !self.writable || self.opened.commits.load(Ordering::Acquire) > 0 {
+            return Ok(());
+        }
+        let file = &self.opened.file;
+        py.detach(|| if durable { file.publish_durably() } else { file.publish() }).or_raise(Doing::Flush)?;
+        match &self.opened.elsewhere {
+            Some(what) => Ok(what.write_out()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a commit of the program's own, or goes deeper into one.
+    pub(crate) fn begin_commit(&self) {
+        self.opened.commits.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Ends a commit that was begun. Tells whether it was the outermost.
+    pub(crate) fn end_commit(&self) -> bool {
+        self.opened.commits.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// Ends this opening; the last one closes the file.

@@ -11,6 +11,7 @@ mod follow;
 mod group;
 mod handle;
 mod lists;
+mod masks;
 mod memory;
 mod selection;
 

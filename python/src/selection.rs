@@ -6,6 +6,8 @@ use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyEllipsis, PyInt, PySlice, PyTuple};
 
+use crate::masks::Mask;
+
 /// What an index expression selects of a dataset.
 #[derive(Debug, Clone)]
 pub(crate) struct Selected {
@@ -27,6 +29,8 @@ pub(crate) enum Elements {
     Library(Selection),
     /// The product of one list or pattern per axis.
     Lists(Vec<Along>),
+    /// What a mask of the whole extent picks.
+    Mask(Mask),
 }
 
 /// The elements along one axis.
@@ -165,16 +169,10 @@ impl Selected {
         if !mask.shape().iter().map(|dim| *dim as u64).eq(dims.iter().copied()) {
             return Err(PyTypeError::new_err("Boolean indexing array has incompatible shape").into());
         }
-        let mask = mask.readonly();
-        let chosen: Vec<bool> = mask.as_array().iter().copied().collect();
-        let selection = Selection::mask(dims, &chosen)
-            .map_err(|error| PyTypeError::new_err(format!("Boolean indexing: {error}")))?;
-        let count = match &selection {
-            Selection::Points(points) => points.len() as u64,
-            _ => 0,
-        };
+        let mask = Mask::new(dims.to_vec(), places(mask));
+        let count = mask.len();
         Ok(Self {
-            elements: Elements::Library(selection),
+            elements: Elements::Mask(mask),
             whole_shape: vec![count],
             shape: vec![count],
             numbers: vec![false],
@@ -242,11 +240,7 @@ impl Axis {
                 if array.len() as u64 != dim {
                     return Err(PyTypeError::new_err("Boolean indexing array has incompatible shape").into());
                 }
-                let mask = array.cast::<PyArrayDyn<bool>>()?.readonly();
-                match mask.as_slice() {
-                    Ok(mask) => chosen(mask),
-                    Err(_) => chosen(&mask.as_array().iter().copied().collect::<Vec<bool>>()),
-                }
+                places(array.cast::<PyArrayDyn<bool>>()?)
             }
             'i' | 'u' => {
                 let wide = numpy.call_method1(pyo3::intern!(py, "asarray"), (array, "int64"))?;
@@ -266,6 +260,16 @@ impl Axis {
             return Err(PyTypeError::new_err("Indexing elements must be in increasing order").into());
         }
         Ok(Self { along: Along::List(list), is_number: false })
+    }
+}
+
+/// The places, in row-major order, where a mask is true.
+fn places(mask: &Bound<'_, PyArrayDyn<bool>>) -> Vec<u64> {
+    let is_row_major = mask.is_c_contiguous();
+    let mask = mask.readonly();
+    match mask.as_slice() {
+        Ok(mask) if is_row_major => chosen(mask),
+        _ => chosen(&mask.as_array().iter().copied().collect::<Vec<bool>>()),
     }
 }
 

@@ -149,8 +149,8 @@ import signal, sys, h5live
 signal.signal(signal.SIGINT, signal.default_int_handler)
 rows = h5live.follow(sys.argv[1])["x"].follow(start=0)
 next(rows)
-print("waits", flush=True)
 try:
+    print("waits", flush=True)
     next(rows)
 except KeyboardInterrupt:
     print("interrupted", rows.ended, flush=True)
@@ -242,3 +242,43 @@ def test_locking_holds_for_writers_too(tmp_path, locking, refused):
             was_refused = True
     process.communicate(timeout=GUARD)
     assert was_refused == refused
+
+
+def descriptors(path):
+    """How many descriptors of this process are of a file."""
+    found = 0
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found += os.path.samefile(f"/proc/self/fd/{number}", path)
+        except OSError:
+            pass
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not tell which files are open")
+@pytest.mark.parametrize("mode, live", [("r", False), ("r+", False), ("w", False), ("w", True)])
+def test_a_closed_file_keeps_no_descriptor(tmp_path, mode, live):
+    path = tmp_path / "a.h5"
+    with h5live.File(path, "w") as f:
+        f["g/x"] = np.arange(10)
+    f = h5live.File(path, mode)
+    dataset = f["g/x"] if mode != "w" else f.create_dataset("x", data=[1], maxshape=(None,))
+    if live:
+        f.swmr_mode = True
+    assert dataset[0] in (0, 1) and descriptors(path) == 1
+    f.close()
+    assert descriptors(path) == 0
+    with pytest.raises(ValueError):
+        dataset[0]
+    # The objects are still there, and others can have the file.
+    assert not dataset and h5live.File(path, "r+")
+
+
+def test_what_an_external_link_leads_to_is_closed_too(tmp_path):
+    with h5live.File(tmp_path / "b.h5", "w") as f:
+        f["x"] = 1
+    with h5live.File(tmp_path / "a.h5", "w") as f:
+        f["x"] = h5live.ExternalLink("b.h5", "x")
+    with h5live.File(tmp_path / "a.h5") as f:
+        assert f["x"][()] == 1
+    assert descriptors(tmp_path / "b.h5") == 0

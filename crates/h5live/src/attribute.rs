@@ -201,7 +201,7 @@ macro_rules! attribute_methods {
                 let inner = &self.file.inner;
                 let find = || {
                     self.file.complete_for_reading()?;
-                    let header = $crate::object::header::ObjectHeader::read(&inner.source, self.addr())?;
+                    let header = inner.header(self.addr())?;
                     $crate::object::attributes::find(inner, &header, name.as_bytes())
                 };
                 let found = find().map_err(|error| self.locate(error))?;
@@ -216,7 +216,7 @@ macro_rules! attribute_methods {
                 let inner = &self.file.inner;
                 let list = || {
                     self.file.complete_for_reading()?;
-                    let header = $crate::object::header::ObjectHeader::read(&inner.source, self.addr())?;
+                    let header = inner.header(self.addr())?;
                     $crate::object::attributes::all(inner, &header)
                 };
                 let new = |found| $crate::attribute::Attribute::new(self.file.clone(), self.path.clone(), found);

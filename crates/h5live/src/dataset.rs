@@ -24,6 +24,7 @@ use h5live_format::{Addr, Malformed, Why};
 use self::external::ExternalData;
 use self::virtual_dataset::VirtualData;
 use crate::attribute::attribute_methods;
+use crate::chunk::decoded::ViewId;
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,6 +79,8 @@ pub(crate) enum Space {
 
 /// The dataset at one moment: its extent, and where its elements were then. Never changes.
 pub(crate) struct View {
+    /// Tells it from every other.
+    pub(crate) id: ViewId,
     pub(crate) dims: Vec<u64>,
     pub(crate) storage: Storage,
     /// Session and commit of the structure it was read from, on a live file.
@@ -433,6 +436,11 @@ impl Shared {
         Ok(Self { addr: header.addr, meta, view: RwLock::new(Arc::new(view)) })
     }
 
+    /// Whether it shows other datasets.
+    pub(crate) fn is_virtual(&self) -> bool {
+        matches!(self.view().storage, Storage::Virtual(_))
+    }
+
     /// The dataset as it was looked at last.
     pub(crate) fn view(&self) -> Arc<View> {
         self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -553,7 +561,7 @@ impl View {
                 Storage::Virtual(data)
             }
         };
-        Ok(Self { dims, storage, structure: None })
+        Ok(Self { id: ViewId::next(), dims, storage, structure: None })
     }
 
     /// The index of a chunked dataset, opened when first asked for.

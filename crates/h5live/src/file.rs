@@ -11,18 +11,21 @@ use h5live_format::metadata_cache_image::{self, CachedEntry};
 use h5live_format::object_header::MessageType;
 use h5live_format::superblock::{ConsistencyFlags, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
-use h5live_storage::{Overlay, ReadAt};
+use h5live_storage::{Closable, Overlay, ReadAt};
 
 use crate::attribute::Attribute;
+use crate::chunk::decoded::DecodedChunks;
 use crate::dataset::{Dataset, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{CommittedDatatype, Group, Link, Member, Object};
+use crate::known::Known;
 use crate::live::follower::Follower;
 use crate::live::session::Session;
 use crate::live::trailer;
 use crate::members::{self, Pattern, Together};
 use crate::object::global_heap::GlobalHeap;
 use crate::object::header::{Message, ObjectHeader};
+use crate::object::links;
 use crate::object::shared::{Body, SharedMessages};
 use crate::source::{Patience, Source};
 
@@ -52,6 +55,10 @@ pub(crate) struct Inner {
     pub(crate) filters: Arc<Registry>,
     pub(crate) heap: GlobalHeap,
     shared_messages: OnceLock<SharedMessages>,
+    /// What was looked up, where that stays as it is.
+    known: Option<Known>,
+    /// Filtered chunks that were read in part.
+    pub(crate) decoded: DecodedChunks,
     /// The datasets that have handles.
     datasets: Mutex<HashMap<Addr, Weak<Shared>>>,
     /// The files that external links and virtual datasets lead to.
@@ -119,7 +126,8 @@ impl File {
     ) -> Result<Self> {
         let open = || {
             let file = h5live_storage::File::open(path).map_err(|source| Error::io("open the file", source))?;
-            let storage: Arc<dyn ReadAt> = Arc::new(file.clone());
+            let file = Arc::new(Closable::new(file));
+            let storage: Arc<dyn ReadAt> = file.clone();
             match members::of(path, &storage, together)? {
                 Some(joined) => Self::open_storage(Arc::new(joined), None, path.to_owned(), Patience::NONE, filters),
                 None => Self::open_storage(storage, Some(file), path.to_owned(), patience, filters),
@@ -141,7 +149,7 @@ impl File {
     /// `patience` is what a file gets that does not look live now.
     pub(crate) fn open_storage(
         storage: Arc<dyn ReadAt>,
-        file: Option<h5live_storage::File>,
+        file: Option<Arc<Closable<h5live_storage::File>>>,
         path: PathBuf,
         patience: Patience,
         filters: Option<Arc<Registry>>,
@@ -178,7 +186,7 @@ impl File {
             let source = Source::new(storage.clone(), found.base, found.superblock.widths, patience);
             (storage, source)
         });
-        let follower = Follower::new(storage, file, source.clone());
+        let follower = Follower::new(storage, file.map(|file| Arc::new(Closable::new(file))), source.clone());
         if found.is_live {
             follower.look()?;
         }
@@ -198,6 +206,8 @@ impl File {
             me: me.clone(),
             path,
             filters: source.filters().clone(),
+            known: source.is_keeping().then(Known::default),
+            decoded: DecodedChunks::default(),
             source,
             superblock,
             role,
@@ -335,13 +345,19 @@ impl File {
     /// There is no object header at that address.
     pub fn link_count(&self, address: u64) -> Result<u32> {
         let count = || {
-            let header = ObjectHeader::read(&self.inner.source, Addr(address))?;
+            let header = self.inner.header(Addr(address))?;
             match header.find(MessageType::REFERENCE_COUNT) {
                 Some(message) => Ok(message::ReferenceCount::decode(&message.body, header.body_addr(message).0)?.0),
                 None => Ok(1),
             }
         };
         count().map_err(|error: Error| self.inner.locate(error))
+    }
+
+    /// Whether this is a handle of the same opening of a file as `other`.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The object whose header lies at `address`, as an object reference or [`Object::address`] names it.
@@ -386,7 +402,56 @@ impl Inner {
             datasets.retain(|_, shared| shared.strong_count() > 0);
         }
         datasets.insert(addr, Arc::downgrade(&made));
+        drop(datasets);
+        // What a virtual dataset shows may grow although its file stays as it is.
+        if let Some(known) = &self.known
+            && !made.is_virtual()
+        {
+            known.keep_dataset(&made);
+        }
         Ok(made)
+    }
+
+    /// The object header at `addr`.
+    pub(crate) fn header(&self, addr: Addr) -> Result<Arc<ObjectHeader>> {
+        let read = || ObjectHeader::read(&self.source, addr);
+        match &self.known {
+            Some(known) => known.header(addr, read),
+            None => read().map(Arc::new),
+        }
+    }
+
+    /// The link called `name` of the group at `group`, whose header is `header`.
+    pub(crate) fn link(&self, group: Addr, header: &ObjectHeader, name: &[u8]) -> Result<Option<message::Link>> {
+        let find = || links::find(&self.source, &self.filters, header, name);
+        match &self.known {
+            Some(known) => known.link(group, name, find),
+            None => find(),
+        }
+    }
+
+    /// The links of the group at `group`, whose header is `header`, as the file has them.
+    pub(crate) fn links(&self, group: Addr, header: &ObjectHeader) -> Result<Arc<Vec<message::Link>>> {
+        let list = || {
+            let mut found = Vec::new();
+            links::each(&self.source, &self.filters, header, |link| {
+                found.push(link);
+                Ok(())
+            })?;
+            Ok(found)
+        };
+        match &self.known {
+            Some(known) => known.links(group, list),
+            None => list().map(Arc::new),
+        }
+    }
+
+    /// Forgets what was kept of the file: it may have changed.
+    pub(crate) fn forget(&self) {
+        self.source.forget();
+        if let Some(known) = &self.known {
+            known.forget();
+        }
     }
 
     /// The datasets that have handles.
@@ -409,6 +474,13 @@ impl Inner {
         let file = File::builder().filters(self.filters.clone()).open(&path)?;
         lock(&self.others).insert(path, file.clone());
         Ok(file)
+    }
+
+    /// Gives up the files that this one leads to: they stay open only for who has handles of them.
+    pub(crate) fn let_others_go(&self) {
+        let others = std::mem::take(&mut *lock(&self.others));
+        let foreign = std::mem::take(&mut *lock(&self.foreign));
+        drop((others, foreign));
     }
 
     /// The number of another file among those whose heaps are referred to.

@@ -139,20 +139,16 @@ impl Group {
     /// Something is damaged.
     pub fn links(&self) -> Result<Vec<Link>> {
         let list = || {
-            let source = &self.file.inner.source;
-            let header = ObjectHeader::read(source, self.addr)?;
-            let mut found = Vec::new();
-            links::each(source, &self.file.inner.filters, &header, |link| {
-                found.push(link);
-                Ok(())
-            })?;
-            let info = links::link_info(source, &header)?;
+            let inner = &self.file.inner;
+            let header = inner.header(self.addr)?;
+            let mut found: Vec<Link> = inner.links(self.addr, &header)?.iter().cloned().map(Link::from).collect();
+            let info = links::link_info(&inner.source, &header)?;
             if info.is_some_and(|info| info.creation_order != CreationOrder::Untracked) {
                 found.sort_by_key(|link| link.creation_order);
             } else {
-                found.sort_by(|one, other| one.name.cmp(&other.name));
+                found.sort_by(|one, other| one.raw_name.cmp(&other.raw_name));
             }
-            Ok(found.into_iter().map(Link::from).collect())
+            Ok(found)
         };
         list().map_err(|error| self.locate(error))
     }
@@ -163,8 +159,8 @@ impl Group {
     /// Something is damaged.
     pub fn tracks_creation_order(&self) -> Result<bool> {
         let look = || {
-            let source = &self.file.inner.source;
-            let info = links::link_info(source, &ObjectHeader::read(source, self.addr)?)?;
+            let inner = &self.file.inner;
+            let info = links::link_info(&inner.source, &*inner.header(self.addr)?)?;
             Ok(info.is_some_and(|info| info.creation_order != CreationOrder::Untracked))
         };
         look().map_err(|error| self.locate(error))
@@ -177,7 +173,7 @@ impl Group {
     pub fn members(&self) -> Result<Vec<Member>> {
         let kind = |target: &Target| match target {
             Target::Hard(addr) => {
-                let header = ObjectHeader::read(&self.file.inner.source, Addr(*addr));
+                let header = self.file.inner.header(Addr(*addr));
                 header.ok().and_then(|header| kind_of(&header)).unwrap_or(MemberKind::Unknown)
             }
             Target::Soft(_) => MemberKind::SoftLink,
@@ -194,9 +190,9 @@ impl Group {
     /// There is none, or something is damaged.
     pub fn link(&self, name: &str) -> Result<Link> {
         let find = || {
-            let source = &self.file.inner.source;
-            let header = ObjectHeader::read(source, self.addr)?;
-            let found = links::find(source, &self.file.inner.filters, &header, name.as_bytes())?;
+            let inner = &self.file.inner;
+            let header = inner.header(self.addr)?;
+            let found = inner.link(self.addr, &header, name.as_bytes())?;
             found.map(Link::from).ok_or_else(|| not_found("link", name))
         };
         find().map_err(|error| self.locate(error))
@@ -307,7 +303,7 @@ impl Object {
     pub(crate) fn open(file: File, addr: Addr, path: String) -> Result<Self> {
         let inner = file.inner.clone();
         let open = || {
-            let header = ObjectHeader::read(&inner.source, addr)?;
+            let header = inner.header(addr)?;
             match kind_of(&header) {
                 Some(MemberKind::Dataset) => Ok(Self::Dataset(Dataset::open(file, path.clone(), &header)?)),
                 Some(MemberKind::Datatype) => {
@@ -433,12 +429,12 @@ fn follow(mut place: Place, path: &[u8], links: &mut usize) -> Result<Place> {
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".") {
         let inner = place.file.inner.clone();
         let shown = String::from_utf8_lossy(name);
-        let header = ObjectHeader::read(&inner.source, place.addr)?;
+        let header = inner.header(place.addr)?;
         if LinkStorage::of(&inner.source, &header)?.is_none() {
             let found = if header.find(MessageType::DATASPACE).is_some() { "dataset" } else { "committed datatype" };
             return Err(Error::new(ErrorKind::WrongKind { expected: "group", found }).at_object(&place.path));
         }
-        let link = links::find(&inner.source, &inner.filters, &header, name)?;
+        let link = inner.link(place.addr, &header, name)?;
         let link = link.ok_or_else(|| not_found("object", &join(&place.path, &shown)))?;
         if !matches!(link.target, LinkTarget::Hard(_)) {
             *links += 1;

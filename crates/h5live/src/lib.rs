@@ -36,6 +36,7 @@ mod file;
 pub mod filter;
 mod group;
 mod heap;
+mod known;
 mod lifecycle;
 mod live;
 mod members;

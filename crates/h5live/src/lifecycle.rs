@@ -213,13 +213,18 @@ impl File {
         self.writing_session(|session| session.publish(Barrier::Durable))
     }
 
-    /// Publishes and closes the file for all its handles. Dropping the last handle does the same, but cannot tell of errors.
+    /// Publishes what was changed, and closes the file for all its handles, also one that is open for reading. Dropping the last
+    /// handle does the same, but cannot tell of errors.
     ///
     /// # Errors
     /// As [`File::publish`].
     pub fn close(self) -> Result<()> {
+        self.inner.let_others_go();
         match &self.inner.role {
-            Role::Reader(_) => Ok(()),
+            Role::Reader(follower) => {
+                follower.close();
+                Ok(())
+            }
             Role::Writer(_) => self.writing_session(|session| session.close(Barrier::Visible)),
         }
     }

@@ -94,7 +94,12 @@ impl Source {
         if self.changes_nodes { Look::PASSING } else { Look::new() }
     }
 
-    /// Forgets what was kept of the file's bytes: it may have changed after all.
+    /// Whether structures that were read are kept.
+    pub(crate) fn is_keeping(&self) -> bool {
+        self.pages.is_some()
+    }
+
+    /// Forgets what was kept: the file may have changed after all.
     pub(crate) fn forget(&self) {
         if let Some(pages) = &self.pages {
             pages.forget();
@@ -150,6 +155,12 @@ impl Source {
     pub(crate) fn bytes_up_to(&self, what: &'static str, addr: Addr, len: u64) -> Result<Vec<u8>> {
         let left = self.size()?.saturating_sub(addr.0);
         self.bytes(what, addr, len.min(left))
+    }
+
+    /// As [`Source::bytes_up_to`], but only as many as a writer has in memory, if it has so much as `least` of them there.
+    pub(crate) fn bytes_at_hand(&self, what: &'static str, addr: Addr, least: u64, len: u64) -> Result<Vec<u8>> {
+        let at_hand = self.base.checked_add(addr.0).and_then(|at| self.storage.at_hand(at));
+        self.bytes_up_to(what, addr, at_hand.filter(|bytes| *bytes >= least).map_or(len, |bytes| bytes.min(len)))
     }
 
     /// Like [`Source::bytes`], into a buffer that is used again and again: it is made as long as needed.

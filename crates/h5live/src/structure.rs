@@ -1,7 +1,7 @@
 //! Changing structure: groups, links, attributes. All of it also while readers look.
 
 use h5live_format::Addr;
-use h5live_format::message::{self, Dataspace, Datatype, LinkTarget};
+use h5live_format::message::{self, Dataspace, Datatype, LinkTarget, MaybeShared, Name, SharedMessage};
 use h5live_format::object_header::{AttributeOrder, HeaderSettings, MessageType};
 
 use crate::append::{Elements, LiveHeap};
@@ -396,18 +396,45 @@ impl AttributeOwner<'_> {
             value.encode(&mut LiveHeap { heap, writer }, &mut data)?;
             let shape = value.shape();
             let space = if shape.is_empty() { Dataspace::Scalar } else { Dataspace::fixed(&shape) };
-            put(session, self.addr, name, value.datatype(), space, data)
+            put(session, self.addr, name, MaybeShared::Here(value.datatype()), space, data)
         })
     }
 
     pub(crate) fn set_raw(&self, name: &str, datatype: &Datatype, space: Dataspace, data: &[u8]) -> Result<()> {
-        let expected = space.element_count().and_then(|count| count.checked_mul(datatype.size().into()));
+        self.require_size(datatype, &space, data)?;
         self.changing(|session| {
-            if expected != Some(data.len() as u64) {
-                let why = format!("{} bytes were given for {:?} elements of {datatype}", data.len(), space.dims());
-                return Err(ErrorKind::Shape { given: space.dims().to_vec(), why }.into());
-            }
-            put(session, self.addr, name, datatype.clone(), space, data.to_vec())
+            put(session, self.addr, name, MaybeShared::Here(datatype.clone()), space, data.to_vec())
+        })
+    }
+
+    /// Refuses data that are not as many bytes as so many elements take.
+    fn require_size(&self, datatype: &Datatype, space: &Dataspace, data: &[u8]) -> Result<()> {
+        let expected = space.element_count().and_then(|count| count.checked_mul(datatype.size().into()));
+        if expected == Some(data.len() as u64) {
+            return Ok(());
+        }
+        let why = format!("{} bytes were given for {:?} elements of {datatype}", data.len(), space.dims());
+        let error = Error::new(ErrorKind::Shape { given: space.dims().to_vec(), why });
+        Err(self.file.inner.locate(error.at_object(self.path)))
+    }
+
+    pub(crate) fn set_committed(
+        &self,
+        name: &str,
+        datatype: &CommittedDatatype,
+        space: Dataspace,
+        data: &[u8],
+    ) -> Result<()> {
+        let stored = datatype.datatype();
+        self.require_size(stored, &space, data)?;
+        if !datatype.file().is_same(self.file) {
+            let error = Error::unsupported("an attribute of a datatype that is committed in another file");
+            return Err(self.file.inner.locate(error.at_object(self.path)));
+        }
+        self.changing(|session| {
+            self.refuse_old(session, stored)?;
+            let datatype = MaybeShared::Shared(SharedMessage::Committed(datatype.addr()));
+            put(session, self.addr, name, datatype, space, data.to_vec())
         })
     }
 
@@ -421,7 +448,7 @@ impl AttributeOwner<'_> {
             let mut data = Vec::new();
             let Session { heap, writer, .. } = session;
             Value::encode_all(values, datatype, &mut LiveHeap { heap, writer }, &mut data)?;
-            put(session, self.addr, name, datatype.clone(), space, data)
+            put(session, self.addr, name, MaybeShared::Here(datatype.clone()), space, data)
         })
     }
 
@@ -461,11 +488,13 @@ fn put(
     session: &mut Session,
     addr: Addr,
     name: &str,
-    datatype: Datatype,
+    datatype: MaybeShared<Datatype>,
     space: Dataspace,
     data: Vec<u8>,
 ) -> Result<()> {
-    let attribute = message::Attribute::new(name, datatype, space, data);
+    let name = Name::from(name);
+    let (character_set, dataspace) = (name.character_set(), MaybeShared::Here(space));
+    let attribute = message::Attribute { name, character_set, datatype, dataspace, data };
     attribute_edit::set_attribute(&mut session.writer, addr, &attribute)
 }
 
@@ -497,6 +526,20 @@ macro_rules! attribute_changes {
                 data: &[u8],
             ) -> Result<()> {
                 self.attribute_owner().set_raw(name, datatype, attribute_space(shape), data)
+            }
+
+            /// As [`Self::set_attribute_raw`], of a committed datatype of the same file.
+            ///
+            /// # Errors
+            /// As there; or the datatype is of another file.
+            pub fn set_attribute_committed(
+                &self,
+                name: &str,
+                datatype: &CommittedDatatype,
+                shape: Option<&[u64]>,
+                data: &[u8],
+            ) -> Result<()> {
+                self.attribute_owner().set_committed(name, datatype, attribute_space(shape), data)
             }
 
             /// Creates an attribute, or gives it another value, of a type and shape given as such (`None`: null), with its

@@ -7,7 +7,7 @@ use h5live::{
     Attribute, Complex, Dataset, ErrorKind, File, Layout, MemberKind, Object, Reference, Selection, Slab, Target,
     Value, f16,
 };
-use h5live_storage::Memory;
+use h5live_storage::{Memory, Metered};
 
 const ALL: [&str; 3] = ["old.h5", "new.h5", "other.h5"];
 
@@ -50,6 +50,80 @@ fn numbers_of_every_layout_are_what_was_written() {
             assert_eq!(dataset.chunks().unwrap().len(), 100);
         }
     }
+}
+
+/// What was looked up in a file that nobody wrote is looked up again once somebody has.
+#[test]
+fn what_is_kept_is_forgotten_by_a_refresh() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kept.h5");
+    let file = File::create(&path).unwrap();
+    let first = file.new_dataset::<i32>("x").shape([4]).chunks([2]).gzip(4).create().unwrap();
+    first.write(.., &[1, 2, 3, 4]).unwrap();
+    file.close().unwrap();
+    let reader = File::open(&path).unwrap();
+    let read = |reader: &File| {
+        let dataset = reader.dataset("x").unwrap();
+        let parts = [0..1, 1..2, 3..4].map(|part| dataset.read_vec::<i32>(part).unwrap()[0]);
+        (dataset.address(), parts)
+    };
+    let before = read(&reader);
+    assert_eq!((before.1, read(&reader)), ([1, 2, 4], before));
+    let writer = File::append(&path).unwrap();
+    writer.root().unlink("x").unwrap();
+    let second = writer.new_dataset::<i32>("x").shape([4]).chunks([2]).gzip(4).create().unwrap();
+    second.write(.., &[5, 6, 7, 8]).unwrap();
+    writer.close().unwrap();
+    reader.refresh().unwrap();
+    let after = read(&reader);
+    assert_eq!(after.1, [5, 6, 8]);
+    assert_ne!(after.0, before.0);
+}
+
+/// A chunk of which a part was read is decoded once, and its other elements are those it has.
+#[test]
+fn chunks_are_decoded_once_for_all_their_parts() {
+    let bytes = Arc::new(Memory::new());
+    let file = File::create_with(bytes.clone()).unwrap();
+    let rows: Vec<i64> = (0..6000).collect();
+    let written = file.new_dataset::<i64>("x").shape([60, 100]).chunks([10, 50]).gzip(1).create().unwrap();
+    written.write(.., &rows).unwrap();
+    file.close().unwrap();
+    let metered = Arc::new(Metered::new(bytes));
+    let dataset = File::open_with(metered.clone()).unwrap().dataset("x").unwrap();
+    let row = |at: u64| dataset.read_vec::<i64>(at..at + 1).unwrap();
+    assert_eq!(row(0), rows[..100]);
+    metered.take();
+    for at in 1..10 {
+        assert_eq!(row(at), rows[at as usize * 100..][..100]);
+    }
+    let column: Vec<i64> = dataset.read_vec([0..10, 7..8]).unwrap();
+    assert_eq!(column, (0..10).map(|row| row * 100 + 7).collect::<Vec<i64>>());
+    let points = Selection::Points(vec![vec![3, 99], vec![0, 0]]);
+    assert_eq!(dataset.read_vec::<i64>(points).unwrap(), [399, 0]);
+    assert_eq!(metered.counts().reads, 0);
+    row(10);
+    assert_eq!(metered.counts().reads, 2, "a chunk that was not read before is");
+}
+
+#[test]
+fn a_closed_file_is_closed_for_all_its_handles() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("closed.h5");
+    let file = File::create(&path).unwrap();
+    let written = file.new_dataset::<i32>("x").shape([4]).create().unwrap();
+    written.write(.., &[1, 2, 3, 4]).unwrap();
+    let other = file.clone();
+    assert!(file.is_same(&other));
+    file.close().unwrap();
+    assert!(matches!(written.read_vec::<i32>(..).unwrap_err().kind(), ErrorKind::Closed));
+    assert!(other.publish().is_err());
+    let reader = File::open(&path).unwrap();
+    let read = reader.dataset("x").unwrap();
+    assert!(!reader.is_same(&other));
+    assert_eq!(read.read_vec::<i32>(..).unwrap(), [1, 2, 3, 4]);
+    reader.clone().close().unwrap();
+    assert!(matches!(read.read_vec::<i32>(..).unwrap_err().kind(), ErrorKind::Io { .. }));
 }
 
 /// Every way to select, against the same taken from all elements.

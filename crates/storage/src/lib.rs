@@ -9,6 +9,7 @@
 //! - [`Memory`]: the same bytes in memory;
 //! - [`Joined`]: several of them as one;
 //! - [`Overlay`]: some parts of them read otherwise;
+//! - [`Closable`]: the same, until one of those who share them closes them for all;
 //! - [`Metered`]: a wrapper that counts what passes through it;
 //! - [`sim`]: a disk that lies on purpose, for tests of what a crash or a slow reader may see.
 //!
@@ -33,6 +34,7 @@ compile_error!(
     "h5live-storage needs Unix: one writer beside many readers stands on flock and open-file-description locks"
 );
 
+mod closable;
 mod file;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod fork;
@@ -49,6 +51,7 @@ mod wake;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+pub use closable::Closable;
 pub use file::{File, Identity, PathState};
 pub use host::host_name;
 pub use joined::Joined;
@@ -70,6 +73,13 @@ pub trait ReadAt: Send + Sync {
     /// [`io::ErrorKind::UnexpectedEof`] when the bytes end before `buf` is full, `buf` is then of unspecified content; otherwise
     /// whatever the system says. Interruptions and short reads of the system are handled, not reported.
     fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()>;
+
+    /// How many bytes from offset `at` on are in memory, where that is known and there are some. Who would read more than is surely
+    /// needed may stop there.
+    fn at_hand(&self, at: u64) -> Option<u64> {
+        let _ = at;
+        None
+    }
 }
 
 /// Bytes that can also be written by position.
@@ -123,6 +133,9 @@ macro_rules! through_pointer {
             }
             fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
                 (**self).read_exact_at(buf, at)
+            }
+            fn at_hand(&self, at: u64) -> Option<u64> {
+                (**self).at_hand(at)
             }
         }
 

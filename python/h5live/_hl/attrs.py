@@ -52,7 +52,8 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
 
     def __setitem__(self, name, value):
         """Gives an attribute a new value, of whatever type and shape that has."""
-        self.create(name, data=value)
+        if not (type(name) is str and self._attributes.set_value(name, value)):
+            self.create(name, data=value)
 
     def __delitem__(self, name):
         self._attributes.delete(h5t._text(name))
@@ -86,8 +87,10 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
             raise ValueError("Shape of new attribute conflicts with shape of data")
         desc = committed._desc if committed is not None else h5t._describe(use_dtype, logical=True)
         raw = _convert.to_file(self._id._core.file, desc, data.reshape(tuple(shape) + element_shape))
-        datatype = committed._datatype if committed is not None else _h5live.Datatype(desc)
-        self._attributes.set(name, datatype, list(shape), raw)
+        if committed is not None and committed._core.file.number == self._id._core.file.number:
+            self._attributes.set_committed(name, committed._core.address, list(shape), raw)
+        else:
+            self._attributes.set(name, _h5live.Datatype(desc), list(shape), raw)
 
     def modify(self, name, value):
         """Changes the value of an attribute and keeps its type and shape; creates it if there is none."""

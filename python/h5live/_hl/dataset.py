@@ -8,7 +8,6 @@ from warnings import warn
 import numpy as np
 
 from .. import _convert, h5d, h5ds, h5p, h5r, h5s, h5t, h5z
-from .._live import publish
 from .._objects import phil, with_phil  # noqa: F401
 from ..h5py_warnings import H5pyDeprecationWarning
 from . import base, filters
@@ -111,21 +110,20 @@ def make_new_dset(
         options = dict(compression)
         compression, compression_opts = options["compression"], options["compression_opts"]
 
-    dcpl = filters.fill_dcpl(
-        h5p.create(h5p.DATASET_CREATE) if dcpl is None else dcpl.copy(),
-        shape,
-        dtype,
-        chunks,
-        compression,
-        compression_opts,
-        shuffle,
-        fletcher32,
-        maxshape,
-        scaleoffset,
-        external,
-        allow_unknown_filter,
+    options = filters.StorageOptions(
+        chunks=chunks,
+        compression=compression,
+        compression_opts=compression_opts,
+        shuffle=shuffle,
+        fletcher32=fletcher32,
+        maxshape=maxshape,
+        scaleoffset=scaleoffset,
+        external=external,
+        allow_unknown_filter=allow_unknown_filter,
         fill_time=fill_time,
     )
+    dcpl = h5p.create(h5p.DATASET_CREATE) if dcpl is None else dcpl.copy()
+    options.put_into(dcpl, shape, dtype)
     if fillvalue is not None:
         dcpl.set_fill_value(_fill_value(fillvalue, dtype))
     if track_times not in (None, True, False):
@@ -417,14 +415,10 @@ class Dataset(HLObject):
     @property
     def shape(self):
         """Its extent; None for a null dataspace."""
-        core = self._core
         if self._id._closed:
             self._id._check()
-        if core.is_null:
-            self._id._check()
-            return None
         try:
-            return core.shape
+            return self._core.shape
         except ValueError:
             raise ValueError("Not a dataset (not a dataset ID)") from None
 
@@ -841,7 +835,7 @@ class Dataset(HLObject):
             raise TypeError("Empty datasets have no numpy representation")
         selection = self._core.select(Ellipsis) if source_sel is None else self._select(source_sel.args if hasattr(source_sel, "args") else source_sel)
         plain_target = dest_sel is None and dest.dtype == self.dtype and dest.flags.c_contiguous and dest.dtype.kind != "O"
-        if plain_target and h5t._numpy_type(self._core.datatype.describe())[1] and dest.shape == selection.shape:
+        if plain_target and self._core.is_plain and dest.shape == selection.shape:
             self._core.read_into(selection, dest)
             return
         found = self.id._elements(selection, selection.shape)
@@ -886,9 +880,11 @@ class Dataset(HLObject):
     def append(self, rows):
         """Adds rows at the end of the first axis: one, or an array of them. Readers see them with the next flush or commit."""
         core = self._core
+        if type(rows) is np.ndarray and core.append(rows):
+            return
         shape = core.shape
         if not shape:
-            raise TypeError("a scalar dataset has no rows to append to")
+            raise TypeError("a dataset without axes has no rows to append to")
         dtype = self.dtype
         rows = np.asarray(rows, dtype=dtype) if dtype.kind != "O" and dtype.subdtype is None else base.array_for_new_object(rows, dtype)
         inner = dtype.subdtype[1] if dtype.subdtype is not None else ()
@@ -897,7 +893,7 @@ class Dataset(HLObject):
             rows = rows.reshape((1,) + row)
         if rows.shape[1:] != row:
             raise TypeError(f"rows of shape {row} were expected, and {rows.shape} was given")
-        if h5t._numpy_type(core.datatype.describe())[1]:
+        if core.is_plain:
             core.append_raw(np.ascontiguousarray(rows))
         else:
             core.append_raw(_convert.to_file(core.file, core.datatype.describe(), rows))
@@ -913,7 +909,7 @@ class Dataset(HLObject):
 
     def flush(self):
         """Makes changes visible to readers."""
-        publish(self._core.file)
+        self._core.flush()
 
     def refresh(self):
         """Shows what was published since the last look."""

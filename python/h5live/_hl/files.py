@@ -358,9 +358,7 @@ class File(Group):
     def flush(self, durable=False):
         """Makes changes visible to readers. durable: and return only when they survive a loss of power."""
         self._check()
-        from .._live import publish
-
-        publish(self.id._file, durable)
+        self.id._file.publish(durable)
 
     def close(self):
         """Closes the file, and with it all its objects. Does nothing if that was done."""
@@ -443,6 +441,9 @@ def _open_core(name, mode, store, track_order, image):
     if mode in ("r", "r+") and image is None:
         with open(name, "rb") as file:
             image = file.read()
+    if mode == "r+" and not image:
+        # As with libhdf5: what has no bytes yet is a file all the same, for this driver.
+        mode = "w"
     if mode in ("w", "x"):
         image = None
     return _h5live.File.open_memory(mode, image, track_order, name, store and mode != "r")

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product as _product  # noqa: F401
 
 import numpy as np
@@ -92,86 +93,108 @@ class Gzip(FilterRefBase):
         self.filter_options = (level,)
 
 
-def fill_dcpl(
-    plist,
-    shape,
-    dtype,
-    chunks,
-    compression,
-    compression_opts,
-    shuffle,
-    fletcher32,
-    maxshape,
-    scaleoffset,
-    external,
-    allow_unknown_filter=False,
-    *,
-    fill_time=None,
-):
-    """Puts into a property list what the keywords ask for."""
-    shapetype = "Empty" if shape is None else "Scalar" if shape == () else "Array"
-    if shapetype != "Array" and any((chunks, compression, compression_opts, shuffle, fletcher32, scaleoffset is not None)):
-        raise TypeError(f"{shapetype} datasets don't support chunk/filter options")
-    if shapetype != "Array" and maxshape and maxshape != ():
-        raise TypeError(f"{shapetype} datasets cannot be extended")
-    if shapetype == "Empty" and external:
-        raise TypeError("Empty datasets cannot be external")
-    if isinstance(chunks, (int, np.integer)) and not isinstance(chunks, bool):
-        chunks = (int(chunks),)
-    if isinstance(chunks, (tuple, list)) and len(chunks) != len(shape):
-        raise ValueError("Chunk shape must have the same number of dimensions as the dataset")
+@dataclass
+class StorageOptions:
+    """How the elements of a new dataset are to be stored: the keywords of `create_dataset` that say so."""
 
-    if isinstance(compression, FilterRefBase):
-        compression_opts = compression.filter_options
-        compression = compression.filter_id
+    chunks: object = None
+    compression: object = None
+    compression_opts: object = None
+    shuffle: bool = None
+    fletcher32: bool = None
+    maxshape: tuple = None
+    scaleoffset: object = None
+    external: object = None
+    allow_unknown_filter: bool = False
+    fill_time: str = None
 
-    if compression is not None and compression is not False:
-        compression, compression_opts = _check_compression(compression, compression_opts, allow_unknown_filter)
-    elif compression_opts is not None:
-        raise TypeError("Compression method must be specified")
+    def put_into(self, plist, shape, dtype):
+        """Has a property list say this, for a dataset of this shape (None: without elements) and type; what does not go together is refused."""
+        self._refuse_for(shape)
+        compression, compression_opts = self._compression()
+        scaleoffset = None if self.scaleoffset is None else _check_scaleoffset(self.scaleoffset, dtype, self.fletcher32)
+        filtered = any((compression is not None, self.shuffle, self.fletcher32, scaleoffset is not None))
+        external = _normalize_external(self.external)
+        if external and (self.chunks or filtered):
+            raise ValueError("external storage cannot be chunked or filtered")
+        in_one_piece = external or plist.get_layout() == h5d.VIRTUAL
+        chunks = self._chunk_shape(shape, dtype, filtered, in_one_piece)
+        if self.fill_time is not None:
+            try:
+                plist.set_fill_time(_FILL_TIME_ENUM[self.fill_time])
+            except KeyError:
+                raise ValueError(f"fill_time must be one of {list(_FILL_TIME_ENUM)}, got {self.fill_time!r}") from None
+        if chunks is not None:
+            plist.set_chunk(chunks)
+        # In libhdf5's order: what makes bytes compress better comes before what compresses them.
+        if scaleoffset is not None:
+            plist.set_scaleoffset(*scaleoffset)
+        for item in external:
+            plist.set_external(*item)
+        if self.shuffle:
+            plist.set_shuffle()
+        _set_compression(plist, compression, compression_opts)
+        if self.fletcher32:
+            plist.set_fletcher32()
 
-    if scaleoffset is not None:
-        scaleoffset, shuffle = _check_scaleoffset(scaleoffset, dtype, fletcher32, shuffle)
+    def _refuse_for(self, shape):
+        if shape:
+            chunks = self.chunks
+            if isinstance(chunks, (tuple, list)) and len(chunks) != len(shape):
+                raise ValueError("Chunk shape must have the same number of dimensions as the dataset")
+            return
+        kind = "Empty" if shape is None else "Scalar"
+        filters = (self.compression, self.compression_opts, self.shuffle, self.fletcher32, self.scaleoffset is not None)
+        if any((self.chunks, *filters)):
+            raise TypeError(f"{kind} datasets don't support chunk/filter options")
+        if self.maxshape:
+            raise TypeError(f"{kind} datasets cannot be extended")
+        if shape is None and self.external:
+            raise TypeError("Empty datasets cannot be external")
 
-    external = _normalize_external(external)
-    if external and (chunks or shuffle or fletcher32 or compression or scaleoffset is not None):
-        raise ValueError("external storage cannot be chunked or filtered")
+    def _compression(self):
+        """What compresses, by name or number, and its options; None for nothing."""
+        compression, opts = self.compression, self.compression_opts
+        if isinstance(compression, FilterRefBase):
+            compression, opts = compression.filter_id, compression.filter_options
+        if compression is None or compression is False:
+            if opts is not None:
+                raise TypeError("Compression method must be specified")
+            return None, None
+        return _check_compression(compression, opts, self.allow_unknown_filter)
 
-    is_virtual = plist.get_layout() == h5d.VIRTUAL
-    needs_chunks = any((compression not in (None, False), shuffle, fletcher32, scaleoffset is not None))
-    if (chunks is True) or (chunks is None and (needs_chunks or (maxshape not in (None, ()) and not external and not is_virtual))):
-        chunks = guess_chunk(shape, maxshape, dtype.itemsize)
-    if chunks is False and (needs_chunks or maxshape not in (None, ())):
-        raise ValueError("Chunked format required for given storage options")
+    def _chunk_shape(self, shape, dtype, filtered, in_one_piece):
+        """The shape of a chunk, chosen where it was not given; None if there are to be no chunks."""
+        chunks = self.chunks
+        if isinstance(chunks, (int, np.integer)) and not isinstance(chunks, bool):
+            return (int(chunks),)
+        resizable = self.maxshape not in (None, ())
+        if chunks is False and (filtered or resizable):
+            raise ValueError("Chunked format required for given storage options")
+        if chunks is True or chunks is None and (filtered or resizable and not in_one_piece):
+            guessed = guess_chunk(shape, self.maxshape, dtype.itemsize)
+            # Axes without elements are taken for longer ones, which those that cannot grow never are.
+            limits = self.maxshape or shape
+            return tuple(chunk if limit is None else min(chunk, max(limit, 1)) for chunk, limit in zip(guessed, limits))
+        return chunks or None
 
-    if fill_time is not None:
-        try:
-            plist.set_fill_time(_FILL_TIME_ENUM[fill_time])
-        except KeyError:
-            raise ValueError(f"fill_time must be one of {list(_FILL_TIME_ENUM)}, got {fill_time!r}") from None
 
-    if chunks not in (None, False):
-        plist.set_chunk(chunks)
+def fill_dcpl(plist, shape, dtype, *options, **named):
+    """Puts the `StorageOptions` of these values into a property list, and returns it."""
+    StorageOptions(*options, **named).put_into(plist, shape, dtype)
+    return plist
 
-    # In libhdf5's order: what makes bytes compress better comes before what compresses them.
-    if scaleoffset is not None:
-        plist.set_scaleoffset(*scaleoffset)
-    for item in external:
-        plist.set_external(*item)
-    if shuffle:
-        plist.set_shuffle()
+
+def _set_compression(plist, compression, opts):
     if compression == "gzip":
-        plist.set_deflate(compression_opts)
+        plist.set_deflate(opts)
     elif compression == "lzf":
         plist.set_filter(h5z.FILTER_LZF, h5z.FLAG_OPTIONAL)
     elif compression == "szip":
-        options = {"ec": h5z.SZIP_EC_OPTION_MASK, "nn": h5z.SZIP_NN_OPTION_MASK}
-        plist.set_szip(options[compression_opts[0]], compression_opts[1])
-    elif isinstance(compression, int) and compression is not False:
-        plist.set_filter(compression, h5z.FLAG_OPTIONAL, compression_opts)
-    if fletcher32:
-        plist.set_fletcher32()
-    return plist
+        methods = {"ec": h5z.SZIP_EC_OPTION_MASK, "nn": h5z.SZIP_NN_OPTION_MASK}
+        plist.set_szip(methods[opts[0]], opts[1])
+    elif compression is not None:
+        plist.set_filter(compression, h5z.FLAG_OPTIONAL, opts)
 
 
 def _check_compression(compression, opts, allow_unknown_filter):
@@ -207,10 +230,9 @@ def _check_compression(compression, opts, allow_unknown_filter):
     return compression, opts
 
 
-def _check_scaleoffset(scaleoffset, dtype, fletcher32, shuffle):
-    """The filter's mode and digits or bits; and shuffle, which would undo its work."""
-    error = "scale-offset filter only supports integer and floating-point types"
-    if scaleoffset is not None and scaleoffset < 0:
+def _check_scaleoffset(scaleoffset, dtype, fletcher32):
+    """The filter's mode and digits or bits."""
+    if scaleoffset < 0:
         raise ValueError("scale factor must be >= 0")
     if dtype.kind == "f":
         if scaleoffset is True:
@@ -219,10 +241,10 @@ def _check_scaleoffset(scaleoffset, dtype, fletcher32, shuffle):
     elif dtype.kind in "ui":
         mode = (h5z.SO_INT, h5z.SO_INT_MINBITS_DEFAULT if scaleoffset is True else scaleoffset)
     else:
-        raise TypeError(error)
+        raise TypeError("scale-offset filter only supports integer and floating-point types")
     if fletcher32:
         raise ValueError("fletcher32 cannot be used with potentially lossy scale/offset filter")
-    return mode, shuffle
+    return mode
 
 
 def get_filters(plist):

@@ -63,7 +63,7 @@ pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection
         Storage::Chunked { layout, .. } => {
             let Some(grid) = &meta.grid else { return Ok(()) };
             let index = view.index(file, meta)?;
-            let chunks = Chunks { file, meta, layout, grid, index, dims: &view.dims };
+            let chunks = Chunks { file, meta, layout, grid, index, view };
             match selection.slabs(&view.dims) {
                 Some(slabs) => chunks.read_slabs(&slabs, out),
                 None => match selection {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use h5live_format::message::ChunkIndex;
 
 use super::{Dataset, Shared, Storage, View};
+use crate::chunk::decoded::ViewId;
 use crate::error::Result;
 use crate::file::{Inner, Role};
 use crate::live::follower::Follower;
@@ -41,7 +42,7 @@ impl Dataset {
 /// Shows what has been published of these datasets, all as of one commit where a writer of ours makes commits. Tells whether
 /// an extent changed.
 pub(crate) fn refresh_together(file: &Inner, follower: &Follower, datasets: &[Arc<Shared>]) -> Result<bool> {
-    file.source.forget();
+    file.forget();
     let mut trailer = follower.look()?;
     loop {
         let views =
@@ -105,6 +106,7 @@ impl Shared {
         let mut next = match (entry, &before.storage) {
             (Some(_), Storage::Chunked { layout, .. }) if structure.is_some() && structure == before.structure => {
                 View {
+                    id: ViewId::next(),
                     dims: before.dims.clone(),
                     storage: Storage::Chunked { layout: layout.clone(), index: OnceLock::new() },
                     structure,
@@ -126,7 +128,7 @@ impl Shared {
             // What lies elsewhere than in chunks is found where it was.
             _ => return,
         };
-        self.set_view(View { dims: dims.to_vec(), storage, structure: before.structure });
+        self.set_view(View { id: ViewId::next(), dims: dims.to_vec(), storage, structure: before.structure });
     }
 
     /// Shows the dataset as its object header has it: for what the writer of this process has put there.

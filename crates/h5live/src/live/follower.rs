@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h5live_format::Addr;
 use h5live_format::superblock::{ConsistencyFlags, Superblock};
-use h5live_storage::{Lease, LeaseError, PathState, ReadAt};
+use h5live_storage::{Closable, File, Lease, LeaseError, PathState, ReadAt};
 
 use super::trailer::{self, Datasets, FOOTER, Trailer, Writer};
 use crate::error::{Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ const GUESS: usize = 512;
 pub(crate) struct Follower {
     storage: Arc<dyn ReadAt>,
     /// For asking about the lease; none for bytes that are no file.
-    file: Option<h5live_storage::File>,
+    file: Option<Arc<Closable<File>>>,
     source: Source,
     state: Mutex<State>,
 }
@@ -51,7 +51,7 @@ struct State {
 
 impl Follower {
     /// Starts without having looked.
-    pub(crate) fn new(storage: Arc<dyn ReadAt>, file: Option<h5live_storage::File>, source: Source) -> Self {
+    pub(crate) fn new(storage: Arc<dyn ReadAt>, file: Option<Arc<Closable<File>>>, source: Source) -> Self {
         Self { storage, file, source, state: Mutex::default() }
     }
 
@@ -86,9 +86,16 @@ impl Follower {
         }
     }
 
-    /// The file that is followed, unless it is no file.
-    pub(crate) fn file(&self) -> Option<&h5live_storage::File> {
-        self.file.as_ref()
+    /// The file that is followed, unless it is no file or closed.
+    pub(crate) fn file(&self) -> Option<File> {
+        self.file.as_ref()?.inner()
+    }
+
+    /// Closes the file, if it is one, for all its handles.
+    pub(crate) fn close(&self) {
+        if let Some(file) = &self.file {
+            file.close();
+        }
     }
 
     /// The trailer seen last.
@@ -99,8 +106,8 @@ impl Follower {
     /// Who writes the file, and whether that process lives.
     pub(crate) fn writer_state(&self) -> Result<WriterState> {
         // A writer that closes lets go of its lease last: so a lease that is gone is held against a later look.
-        let held = match &self.file {
-            Some(file) => match Lease::is_held(file) {
+        let held = match self.file() {
+            Some(file) => match Lease::is_held(&file) {
                 Ok(held) => Some(held),
                 Err(LeaseError::Unsupported { .. }) => None,
                 Err(error) => return Err(Error::new(ErrorKind::NoLocks { why: error.to_string() })),
@@ -144,7 +151,7 @@ impl Follower {
     /// Refuses to go on when the path by which the file was opened names another file by now. One that was only renamed can
     /// be followed on.
     pub(crate) fn require_same(&self) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = self.file() else { return Ok(()) };
         match file.path_state(0).map_err(|source| Error::io("look at the file's name", source))? {
             PathState::Replaced(_) => Err(Error::new(ErrorKind::Changed { what: "replaced" })),
             PathState::Same | PathState::Missing | PathState::Truncated { .. } => Ok(()),

@@ -11,7 +11,7 @@ use h5live_format::object_header::MessageType;
 use h5live_format::superblock::{ConsistencyFlags, Root, Superblock, SuperblockVersion};
 use h5live_format::{Addr, Widths};
 use h5live_storage::{
-    Barrier, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name,
+    Barrier, Closable, File, Lease, LeaseError, Lock, LockError, LockMode, Locking, ReadAt, Storage, host_name,
 };
 
 use super::dataset::{WrittenDataset, can_grow, refuse_old_form, secure_layout};
@@ -30,7 +30,7 @@ use crate::source::{Patience, Source};
 
 /// Everything behind a file opened for writing.
 pub(crate) struct Session {
-    file: Option<File>,
+    file: Option<Opened>,
     lease: Option<Lease>,
     locking: Locking,
     pub(crate) writer: Writer,
@@ -45,6 +45,20 @@ pub(crate) struct Session {
     closed: bool,
 }
 
+/// The file of a session.
+struct Opened {
+    file: File,
+    /// The same as its structures and elements are written to, for as long as the session lasts: handles that outlive it keep no
+    /// descriptor.
+    storage: Arc<Closable<File>>,
+}
+
+impl Opened {
+    fn new(file: File) -> Self {
+        Self { storage: Arc::new(Closable::new(file.clone())), file }
+    }
+}
+
 impl Session {
     /// Creates a file at `path`, or empties the one that is there, unless someone has it open.
     pub(crate) fn create(path: &Path, root: GroupSettings, userblock: u64, locking: Locking) -> Result<Self> {
@@ -53,9 +67,10 @@ impl Session {
         let lease = acquire(&file, locking)?;
         refuse_swmr(&file)?;
         file.set_len(0).map_err(|source| Error::io("empty the file", source))?;
-        let mut session = Self::create_on(Arc::new(file.clone()), root, userblock)?;
+        let opened = Opened::new(file);
+        let mut session = Self::create_on(opened.storage.clone(), root, userblock)?;
         session.warning = no_exclusion(lock, lease.is_none());
-        (session.file, session.lease, session.locking) = (Some(file), lease, locking);
+        (session.file, session.lease, session.locking) = (Some(opened), lease, locking);
         Ok(session)
     }
 
@@ -95,9 +110,10 @@ impl Session {
             Err(error) => return Err(locked(error, path)),
         };
         let lease = acquire(&file, locking)?;
-        let mut session = Self::append_on(Arc::new(file.clone()), Some(file.clone()))?;
+        let opened = Opened::new(file);
+        let mut session = Self::append_on(opened.storage.clone(), Some(opened.storage.clone()))?;
         session.warning = no_exclusion(lock, lease.is_none());
-        (session.file, session.lease, session.locking) = (Some(file), lease, locking);
+        (session.file, session.lease, session.locking) = (Some(opened), lease, locking);
         if watched {
             session.go_live(false)?;
         }
@@ -105,7 +121,7 @@ impl Session {
     }
 
     /// Opens a file in any storage to change it or add to it. What a writer that died left behind unpublished is cut off.
-    pub(crate) fn append_on(storage: Arc<dyn Storage>, file: Option<File>) -> Result<Self> {
+    pub(crate) fn append_on(storage: Arc<dyn Storage>, file: Option<Arc<Closable<File>>>) -> Result<Self> {
         let reader: Arc<dyn ReadAt> = Arc::new(storage.clone());
         let found = find_superblock(&reader)?;
         if !found.is_live {
@@ -252,7 +268,7 @@ impl Session {
     /// Turns the exclusive lock into a shared one, which lets readers in. The system gives the one up before it grants the other, and a
     /// libhdf5 writer that comes between has the file: then nothing more is written here. Writers of ours are kept out by the lease.
     fn share_lock(&mut self) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(Opened { file, .. }) = &self.file else { return Ok(()) };
         match file.lock(LockMode::Shared, self.locking).map_err(|error| locked(error, file.path()))? {
             // One that came and went within that instant has left its marks.
             Lock::Held(_) => self.writer.require_untouched(),
@@ -266,7 +282,9 @@ impl Session {
         self.dirty.clear();
         self.datasets.clear();
         self.lease = None;
-        self.file = None;
+        if let Some(opened) = self.file.take() {
+            opened.storage.close();
+        }
     }
 
     /// Publishes, ends the session and gives the file free.
@@ -281,10 +299,10 @@ impl Session {
         self.dirty.clear();
         self.datasets.clear();
         self.lease = None;
-        if let Some(file) = self.file.take() {
-            file.unlock().map_err(|error| locked(error, file.path()))?;
-        }
-        Ok(())
+        let Some(Opened { file, storage }) = self.file.take() else { return Ok(()) };
+        let unlocked = file.unlock().map_err(|error| locked(error, file.path()));
+        storage.close();
+        unlocked
     }
 }
 
@@ -385,7 +403,7 @@ fn holder(path: &Path) -> String {
         let reader: Arc<dyn ReadAt> = Arc::new(file.clone());
         let found = find_superblock(&reader)?;
         let source = Source::new(reader.clone(), found.base, found.superblock.widths, Patience::LIVE);
-        Follower::new(reader, Some(file), source).writer_state()
+        Follower::new(reader, Some(Arc::new(Closable::new(file))), source).writer_state()
     };
     match look() {
         Ok(WriterState::Live(writer) | WriterState::Unknown(writer)) => format!("by {writer}"),
@@ -433,18 +451,18 @@ mod tests {
         for comes_and_goes in [false, true] {
             let path = directory.path().join("run.h5");
             let mut session = Session::create(&path, GroupSettings::default(), 0, Locking::On).unwrap();
-            let file = session.file.clone().unwrap();
+            let file = session.file.as_ref().unwrap().file.clone();
             let other = File::open_read_write(&path).unwrap();
             file.unlock().unwrap();
             let taken = other.lock(LockMode::Exclusive, Locking::On).unwrap();
             assert_eq!(taken, Lock::Held(LockMode::Exclusive));
             let error = if comes_and_goes {
                 // As if it had been there and gone, after the session's own last write: it took the end of the file with it.
-                session.file = None;
+                let opened = session.file.take();
                 session.go_live(false).unwrap();
                 other.set_len(48).unwrap();
                 other.unlock().unwrap();
-                session.file = Some(file);
+                session.file = opened;
                 session.share_lock().inspect_err(|_| session.abandon()).unwrap_err()
             } else {
                 session.go_live(false).unwrap_err()

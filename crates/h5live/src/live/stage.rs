@@ -488,6 +488,13 @@ impl ReadAt for Stage {
         }
         Ok(())
     }
+
+    fn at_hand(&self, at: u64) -> Option<u64> {
+        let blocks = self.read_blocks();
+        let start = at.saturating_sub(self.base);
+        let (addr, block) = blocks.by_addr.range(..=start).next_back()?;
+        block.end(*addr).checked_sub(start).filter(|left| *left > 0)
+    }
 }
 
 impl Stage {

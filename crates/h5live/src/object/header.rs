@@ -68,7 +68,7 @@ impl ObjectHeader {
     fn read_once(source: &Source, addr: Addr) -> Result<Self> {
         const WHAT: &str = "object header";
         // Most headers are smaller than this, so that one read is enough.
-        let mut first = source.bytes_up_to(WHAT, addr, 512)?;
+        let mut first = source.bytes_at_hand(WHAT, addr, ObjectHeaderPrefix::MAX_SIZE as u64, 512)?;
         let prefix = ObjectHeaderPrefix::decode(&first, addr.0)?;
         let size = prefix.first_chunk_size();
         if size > first.len() as u64 {

@@ -109,7 +109,7 @@ impl File {
     #[must_use]
     pub fn waker(&self) -> Waker {
         let wake = match &self.inner.role {
-            Role::Reader(follower) => follower.file().map_or_else(Wake::polling, Wake::new),
+            Role::Reader(follower) => follower.file().as_ref().map_or_else(Wake::polling, Wake::new),
             Role::Writer(_) => Wake::polling(),
         };
         Waker { wake }

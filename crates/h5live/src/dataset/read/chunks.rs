@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use h5live_filter::{FilterId, Scratch};
@@ -13,10 +14,11 @@ use rayon::prelude::*;
 
 use super::gather::{GAP, Gather, LONG, TOGETHER, copy, linear, part};
 use super::{LARGE, fill};
+use crate::chunk::decoded::{DecodedChunks, Elements};
 use crate::chunk::grid::{Grid, each_point};
 use crate::chunk::index::Index;
 use crate::chunk::runs::{Run, runs};
-use crate::dataset::Meta;
+use crate::dataset::{Meta, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Inner;
 use crate::selection::Slab;
@@ -35,7 +37,7 @@ pub(super) struct Chunks<'a> {
     pub(super) layout: &'a Chunked,
     pub(super) grid: &'a Grid,
     pub(super) index: &'a Index,
-    pub(super) dims: &'a [u64],
+    pub(super) view: &'a View,
 }
 
 /// Where chunks were found before reading began.
@@ -44,6 +46,13 @@ enum Found {
     All(HashMap<Vec<u64>, StoredChunk>),
     /// They are looked up one by one.
     Later,
+}
+
+/// Whether the chunks that a read decodes are kept for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    Yes,
+    No,
 }
 
 /// A chunk, where it was found to be stored, and the number of the row whose buffer its elements go to.
@@ -55,6 +64,7 @@ struct Located {
 
 /// Room to work in, one for each thread.
 struct Work {
+    keeping: Keeping,
     /// The stored bytes of one chunk.
     stored: Vec<u8>,
     /// The stored bytes of several.
@@ -75,13 +85,58 @@ struct Row<'o> {
 }
 
 impl Chunks<'_> {
-    fn work(&self) -> Work {
+    fn work(&self, keeping: Keeping) -> Work {
         let gather = Gather::new(self.meta.element_size);
-        Work { stored: Vec::new(), together: Vec::new(), chunk: Vec::new(), scratch: Scratch::default(), gather }
+        Work {
+            keeping,
+            stored: Vec::new(),
+            together: Vec::new(),
+            chunk: Vec::new(),
+            scratch: Scratch::default(),
+            gather,
+        }
     }
 
     fn is_filtered(&self) -> bool {
         !self.meta.pipeline.is_empty()
+    }
+
+    fn dims(&self) -> &[u64] {
+        &self.view.dims
+    }
+
+    /// What is done with the decoded chunks of a read that touches `count` of them: of few, the rest is likely to be asked for next.
+    fn keeping(&self, count: u64) -> Keeping {
+        let is_worth_it =
+            self.is_filtered() && DecodedChunks::have_room_for(self.grid.chunk_bytes.saturating_mul(count));
+        if is_worth_it { Keeping::Yes } else { Keeping::No }
+    }
+
+    /// The elements of a chunk that was decoded before, if they were kept.
+    fn kept(&self, keeping: Keeping, scaled: &[u64]) -> Option<Elements> {
+        match keeping {
+            Keeping::Yes => self.file.decoded.get(self.view.id, scaled),
+            Keeping::No => None,
+        }
+    }
+
+    /// The elements of the chunks of a group, if all of them were kept.
+    fn all_kept(&self, keeping: Keeping, group: &[Located]) -> Option<Vec<Elements>> {
+        match keeping {
+            Keeping::Yes => group.iter().map(|chunk| self.kept(keeping, &chunk.scaled)).collect(),
+            Keeping::No => None,
+        }
+    }
+
+    /// Decodes a chunk, and keeps it if that was said; `bytes` are those stored, if they were read already.
+    fn decode(&self, scaled: &[u64], stored: StoredChunk, bytes: Option<&[u8]>, work: &mut Work) -> Result<Elements> {
+        let mut chunk = self.chunk_buffer(stored)?;
+        self.whole(scaled, stored, bytes, &mut chunk, work)?;
+        let chunk = Arc::new(chunk);
+        if work.keeping == Keeping::Yes && !self.is_plain(scaled, stored) {
+            self.file.decoded.keep(self.view.id, scaled, chunk.clone());
+        }
+        Ok(chunk)
     }
 
     pub(super) fn read_slabs(&self, slabs: &[Slab], out: &mut [u8]) -> Result<()> {
@@ -95,7 +150,9 @@ impl Chunks<'_> {
             others.iter().zip(other_chunks).map(|(slab, chunk)| touched(slab, *chunk).collect()).collect();
         let others = product(&others);
         let rows = touched_count(first, *chunk);
-        let found = self.find_all(slabs, rows.saturating_mul(others.len() as u64))?;
+        let count = rows.saturating_mul(others.len() as u64);
+        let keeping = self.keeping(count);
+        let found = self.find_all(slabs, count)?;
         let mut coordinates = touched(first, *chunk).peekable();
         let mut rest = out;
         let mut base = 0;
@@ -108,24 +165,34 @@ impl Chunks<'_> {
                 base += steps * step;
                 rest = after;
             }
-            self.read_rows(slabs, &others, rows, &found)?;
+            self.read_rows(slabs, &others, rows, &found, keeping)?;
         }
         Ok(())
     }
 
-    fn read_rows(&self, slabs: &[Slab], others: &[Vec<u64>], mut rows: Vec<Row<'_>>, found: &Found) -> Result<()> {
+    fn read_rows(
+        &self,
+        slabs: &[Slab],
+        others: &[Vec<u64>],
+        mut rows: Vec<Row<'_>>,
+        found: &Found,
+        keeping: Keeping,
+    ) -> Result<()> {
         let threads = rayon::current_num_threads();
         let bytes: usize = rows.iter().map(|row| row.out.len()).sum();
-        let one_core = !self.is_filtered() && (bytes < LARGE || others.len() > 1);
+        let is_kept = |row: &Row<'_>| others.iter().all(|other| self.kept(keeping, &at(row.scaled, other)).is_some());
+        let is_copied = !self.is_filtered() || keeping == Keeping::Yes && rows.iter().all(is_kept);
+        let one_core = is_copied && (bytes < LARGE || others.len() > 1);
         if one_core || threads < 2 || rows.len() * others.len() < 2 {
-            return self.read_some(slabs, others, &mut rows, found, &mut self.work());
+            return self.read_some(slabs, others, &mut rows, found, &mut self.work(keeping));
         }
         if others.len() == 1 || rows.len() >= 2 * threads {
             // Rows that follow each other are for the same core as long as there are enough: their chunks may be neighbours.
             let together = (rows.len() / (4 * threads)).clamp(1, LOCATED);
-            return rows
-                .par_chunks_mut(together)
-                .try_for_each_init(|| self.work(), |work, rows| self.read_some(slabs, others, rows, found, work));
+            return rows.par_chunks_mut(together).try_for_each_init(
+                || self.work(keeping),
+                |work, rows| self.read_some(slabs, others, rows, found, work),
+            );
         }
         // Few rows of many chunks, whose elements are interleaved in memory: decoded on all cores, put in place by one.
         let at_once = (4 * threads).max(TOGETHER as usize / (self.grid.chunk_bytes as usize).max(1) * threads);
@@ -134,12 +201,12 @@ impl Chunks<'_> {
                 let located = batch.iter().map(|other| self.locate(0, at(row.scaled, other), found));
                 let located = located.collect::<Result<Vec<_>>>()?;
                 let groups: Vec<&[Located]> = self.neighbours(slabs, &located).collect();
-                let decoded: Vec<Vec<Option<Vec<u8>>>> = groups
+                let decoded: Vec<Vec<Option<Elements>>> = groups
                     .par_iter()
-                    .map_init(|| self.work(), |work, group| self.decode_together(group, work))
+                    .map_init(|| self.work(keeping), |work, group| self.decode_together(group, work))
                     .collect::<Result<_>>()?;
                 for (Located { scaled, .. }, chunk) in located.iter().zip(decoded.iter().flatten()) {
-                    self.place(slabs, scaled, chunk.as_deref(), row.base, row.out);
+                    self.place(slabs, scaled, chunk.as_ref().map(|chunk| chunk.as_slice()), row.base, row.out);
                 }
             }
         }
@@ -170,6 +237,13 @@ impl Chunks<'_> {
 
     fn read_located(&self, slabs: &[Slab], located: &[Located], rows: &mut [Row<'_>], work: &mut Work) -> Result<()> {
         for group in self.neighbours(slabs, located) {
+            if let Some(kept) = self.all_kept(work.keeping, group) {
+                for (chunk, elements) in group.iter().zip(kept) {
+                    let Row { base, out, .. } = &mut rows[chunk.row];
+                    self.place(slabs, &chunk.scaled, Some(&elements), *base, out);
+                }
+                continue;
+            }
             let together = self.read_together(group, std::mem::take(&mut work.together));
             for chunk in group {
                 let Row { base, out, .. } = &mut rows[chunk.row];
@@ -181,14 +255,14 @@ impl Chunks<'_> {
     }
 
     /// All of the chunks of a group, in their order; none where nothing is stored.
-    fn decode_together(&self, group: &[Located], work: &mut Work) -> Result<Vec<Option<Vec<u8>>>> {
+    fn decode_together(&self, group: &[Located], work: &mut Work) -> Result<Vec<Option<Elements>>> {
+        if let Some(kept) = self.all_kept(work.keeping, group) {
+            return Ok(kept.into_iter().map(Some).collect());
+        }
         let together = self.read_together(group, std::mem::take(&mut work.together));
         let decode = |located: &Located| {
             self.patiently(located, together.of(located), |stored, bytes| {
-                let Some(stored) = stored else { return Ok(None) };
-                let mut chunk = self.chunk_buffer(stored)?;
-                self.whole(&located.scaled, stored, bytes, &mut chunk, work)?;
-                Ok(Some(chunk))
+                stored.map(|stored| self.decode(&located.scaled, stored, bytes, work)).transpose()
             })
         };
         let decoded = group.iter().map(decode).collect();
@@ -291,6 +365,11 @@ impl Chunks<'_> {
             if let Some(place) = self.whole_in_place(slabs, scaled, base) {
                 return self.whole(scaled, stored, bytes, &mut out[place], work);
             }
+            if work.keeping == Keeping::Yes {
+                let chunk = self.decode(scaled, stored, bytes, work)?;
+                self.place(slabs, scaled, Some(&chunk), base, out);
+                return Ok(());
+            }
             let mut chunk = std::mem::take(&mut work.chunk);
             if chunk.len() as u64 != self.grid.chunk_bytes {
                 chunk = self.chunk_buffer(stored)?;
@@ -312,9 +391,19 @@ impl Chunks<'_> {
             by_chunk.entry(self.grid.chunk_of(point)).or_default().push((from, to));
         }
         let size = self.meta.element_size;
-        let mut work = self.work();
+        let mut work = self.work(self.keeping(by_chunk.len() as u64));
         for (scaled, mut points) in by_chunk {
             points.sort_unstable();
+            let pick = |chunk: &[u8], out: &mut [u8]| {
+                for (from, to) in &points {
+                    let (from, to) = (*from as usize * size, *to as usize * size);
+                    copy(&mut out[to..to + size], &chunk[from..from + size]);
+                }
+            };
+            if let Some(chunk) = self.kept(work.keeping, &scaled) {
+                pick(&chunk, out);
+                continue;
+            }
             let located = self.locate(0, scaled, &Found::Later)?;
             let scaled = located.scaled.as_slice();
             self.patiently(&located, None, |stored, _| {
@@ -333,12 +422,7 @@ impl Chunks<'_> {
                     };
                     return work.gather.some(runs, out, &read);
                 }
-                let mut chunk = self.chunk_buffer(stored)?;
-                self.whole(scaled, stored, None, &mut chunk, &mut work)?;
-                for run in runs {
-                    let (from, to) = (run.in_box as usize * size, run.in_memory as usize * size);
-                    out[to..to + size].copy_from_slice(&chunk[from..from + size]);
-                }
+                pick(&self.decode(scaled, stored, None, &mut work)?, out);
                 Ok(())
             })?;
         }
@@ -351,12 +435,12 @@ impl Chunks<'_> {
             Index::Absent | Index::Single(_) | Index::Implicit(_) => return Ok(Found::Later),
             _ => {}
         }
-        let all: u64 = self.grid.counts(self.dims).iter().fold(1, |product, count| product.saturating_mul(*count));
+        let all: u64 = self.grid.counts(self.dims()).iter().fold(1, |product, count| product.saturating_mul(*count));
         if count < 4 || count < all / 8 {
             return Ok(Found::Later);
         }
         let mut found = HashMap::new();
-        self.index.each(&self.file.source, self.grid, self.dims, |scaled, stored| {
+        self.index.each(&self.file.source, self.grid, self.dims(), |scaled, stored| {
             let spans = scaled
                 .iter()
                 .zip(&self.grid.chunk)
@@ -397,7 +481,7 @@ impl Chunks<'_> {
     /// Whether a chunk is stored as it is.
     fn is_plain(&self, scaled: &[u64], stored: StoredChunk) -> bool {
         let all = self.meta.pipeline.skip_all();
-        stored.filter_mask & all == all || self.layout.plain_edge_chunks && !self.grid.is_inside(scaled, self.dims)
+        stored.filter_mask & all == all || self.layout.plain_edge_chunks && !self.grid.is_inside(scaled, self.dims())
     }
 
     fn check_plain(&self, stored: StoredChunk) -> Result<()> {
