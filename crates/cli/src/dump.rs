@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use h5live::{Dataset, Object, Selection, Slab, Value};
+use h5live::{Dataset, Datatype, Object, Selection, Slab, Value};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::storage::StorageUse;
 const WIDTH: usize = 100;
 /// Values of a dataset in text, unless more are asked for.
 const VALUES: u64 = 10_000;
-/// Characters of an attribute's value, likewise.
+/// Characters of an attribute's value, or an element's, likewise.
 const CHARACTERS: usize = 10_000;
 
 /// Write the contents of a file or object: structure, attributes and values
@@ -89,7 +89,7 @@ impl Dump {
         Ok(match self.selection.as_deref().map(|text| selection::parse(text, &shape)).transpose()? {
             Some(Selection::Hyperslab(slabs)) => Wanted { slabs, left: 0 },
             _ if self.all || self.json => Wanted { slabs: whole.collect(), left: 0 },
-            _ => Wanted::first(&shape),
+            _ => Wanted::first(&shape, values_of(dataset.datatype())),
         })
     }
 }
@@ -102,9 +102,9 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// The first elements of all: as many axes whole, from the last on, as there is room for.
-    fn first(shape: &[u64]) -> Self {
-        let mut room = VALUES;
+    /// The first elements of all, of so many values each: as many axes whole, from the last on, as there is room for.
+    fn first(shape: &[u64], values: u64) -> Self {
+        let mut room = VALUES / values.max(1);
         let mut slabs: Vec<Slab> = Vec::new();
         for dim in shape.iter().rev() {
             let len = (*dim).min(room.max(1));
@@ -116,6 +116,20 @@ impl Wanted {
         let count = |lens: &mut dyn Iterator<Item = u64>| lens.fold(1u64, u64::saturating_mul);
         let taken = count(&mut slabs.iter().map(Slab::len));
         Self { left: count(&mut shape.iter().copied()).saturating_sub(taken), slabs }
+    }
+}
+
+/// How many values an element of fixed size shows as.
+fn values_of(datatype: &Datatype) -> u64 {
+    match datatype {
+        Datatype::Array(array) => {
+            let count = array.dims.iter().fold(1u64, |count, dim| count.saturating_mul(u64::from(*dim)));
+            count.saturating_mul(values_of(&array.base))
+        }
+        Datatype::Compound(compound) => {
+            compound.members.iter().fold(0, |sum: u64, member| sum.saturating_add(values_of(&member.datatype)))
+        }
+        _ => 1,
     }
 }
 
@@ -187,7 +201,7 @@ impl Dumper for TextDumper<'_> {
                 }
                 self.attributes(object, out)?;
                 let Some(Wanted { slabs, left }) = wanted.filter(|_| !dataset.is_null()) else { return Ok(()) };
-                let text = |value: &Value| self.looking.text(value);
+                let text = |value: &Value| self.text(value);
                 if slabs.is_empty() {
                     dataset.read_values(..)?.iter().try_for_each(|value| writeln!(out, "  {}", text(value)))?;
                     return Ok(());
@@ -207,13 +221,16 @@ impl Dumper for TextDumper<'_> {
 }
 
 impl TextDumper<'_> {
+    fn text(&self, value: &Value) -> String {
+        describe::cut(self.looking.text(value), if self.all { usize::MAX } else { CHARACTERS })
+    }
+
     fn attributes(&self, object: &Object, out: &mut dyn Write) -> Result<(), Failure> {
         for attribute in object.attributes()? {
             let dims = attribute.shape();
             let shape = if dims.is_empty() { String::new() } else { format!(" {}", output::shape(dims)) };
             let Some(value) = self.looking.pass(attribute.value())? else { continue };
-            let most = if self.all { usize::MAX } else { CHARACTERS };
-            let value = describe::cut(self.looking.text(&value), most);
+            let value = self.text(&value);
             writeln!(out, "  @{}  {}{shape} = {value}", attribute.name(), attribute.datatype())?;
         }
         Ok(())

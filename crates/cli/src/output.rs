@@ -104,12 +104,16 @@ pub(crate) fn shape(dims: &[u64]) -> String {
 
 /// Rows of text in columns, as wide as they need to be. Columns named in `right` are flush right; the last is not padded.
 pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
+    }
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let pad = " ".repeat(width(column).unwrap_or(0) - cell.chars().count());
+            let pad = " ".repeat(widths[column] - cell.chars().count());
             let (before, after) = if right.contains(&column) { (pad.as_str(), "") } else { ("", pad.as_str()) };
             let gap = if column == 0 { "" } else { "  " };
             line.push_str(&format!("{gap}{before}{cell}{after}"));
