@@ -157,3 +157,33 @@ def test_pynwb(tmp_path):
         tmp_path,
         "pynwb",
     )
+
+
+def test_nexusformat(tmp_path):
+    run(
+        "from nexusformat.nexus import NXdata, NXentry, NXfield, NXroot, NXvirtualfield, nxload\n"
+        "signal = NXfield(np.arange(12.0).reshape(3, 4), name='signal', units='counts')\n"
+        "NXroot(NXentry(NXdata(signal))).save('a.nxs', 'w')\n"
+        "with nxload('a.nxs', 'rw') as root:\n"
+        "    root['entry/data/signal'].attrs['gain'] = 2.5\n"
+        "    root['entry/title'] = 'a run'\n"
+        "root = nxload('a.nxs')\n"
+        "assert root['entry/data'].nxsignal.nxvalue.sum() == 66 and root['entry/title'].nxvalue == 'a run'\n"
+        "assert root['entry/data/signal'].attrs['gain'] == 2.5\n"
+        "both = NXvirtualfield('entry/data/signal', ['a.nxs', 'a.nxs'], shape=(3, 4), dtype='f8')\n"
+        "assert both.shape == (2, 3, 4) and both.sum() == 132\n",
+        tmp_path,
+        "nexusformat",
+    )
+
+
+def test_h5io(tmp_path):
+    run(
+        "import h5io\n"
+        "made = {'a': np.arange(3), 'b': ['text', 1.5, None], 'empty': np.zeros((0, 2)), 'c': {'d': 1}}\n"
+        "h5io.write_hdf5('a.h5', made, title='t')\n"
+        "read = h5io.read_hdf5('a.h5', title='t')\n"
+        "assert h5io.object_diff(made, read) == ''\n",
+        tmp_path,
+        "h5io",
+    )
