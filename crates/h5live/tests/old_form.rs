@@ -19,6 +19,7 @@ with h5py.File(arguments["path"], "w", libver=tuple(arguments["libver"])) as fil
     file["groups/one more name"] = file["groups/008"]
     file["groups/elsewhere"] = h5py.ExternalLink("other.h5", "/data")
     file["type"] = np.dtype([("a", "i4"), ("b", "f8")])
+    file["small type"] = np.dtype("i4")
     for count in (0, 3, 60):
         group = file.create_group(f"attributes/{count:02}")
         group.attrs["kept"] = "since the beginning"
@@ -101,6 +102,12 @@ fn change(file: &File) -> Vec<String> {
         group.set_attribute("new", 5_i32).unwrap();
         group.set_attribute("kept", "no longer than this is long").unwrap();
         changed.push(format!("/attributes/{count}@"));
+    }
+    for name in ["type", "small type"] {
+        for number in 0..12_i32 {
+            file.datatype(name).unwrap().set_attribute(&format!("number {number}"), number).unwrap();
+        }
+        changed.push(format!("/{name}@"));
     }
     file.set_attribute("title", "new").unwrap();
     changed.push("@".to_owned());
@@ -199,6 +206,44 @@ with h5py.File(arguments["path"], "r+") as file:
 fn files_of_the_earliest_format() {
     changed_in_place(["earliest", "v110"], Libhdf5::V2_0);
     changed_in_place(["earliest", "latest"], Libhdf5::V1_14);
+}
+
+/// Not old, but with no more room in some headers than their messages need.
+#[test]
+fn types_without_room() {
+    let (python, scratch) = (H5py::start(Libhdf5::V2_0).unwrap(), scratch());
+    for libver in ["v110", "latest"] {
+        let path = scratch.path().join(format!("{libver}.h5"));
+        let code = r#"
+with h5py.File(arguments["path"], "w", libver=(arguments["libver"], arguments["libver"])) as file:
+    for kind in ("i1", "i4", "f8", "S3", "V5"):
+        file[kind] = np.dtype(kind)
+"#;
+        python.run(code, json!({ "path": path, "libver": libver })).unwrap();
+        let file = File::append(&path).unwrap();
+        file.go_live().unwrap();
+        for kind in ["i1", "i4", "f8", "S3", "V5"] {
+            for number in 0..12_i32 {
+                file.datatype(kind).unwrap().set_attribute(&format!("number {number}"), number).unwrap();
+                file.publish().unwrap();
+            }
+        }
+        file.close().unwrap();
+        let code = r#"
+with h5py.File(arguments["path"], "r") as file:
+    result = [[file[kind].dtype.str] + [int(value) for value in file[kind].attrs.values()] for kind in file]
+"#;
+        let found = python.run(code, json!({ "path": path })).unwrap();
+        let expected = [("V5", "|V5"), ("S3", "|S3"), ("f8", "<f8"), ("i1", "|i1"), ("i4", "<i4")];
+        let mut expected = expected.map(|(name, kind)| (name, kind.to_owned()));
+        expected.sort();
+        let numbers =
+            |found: &Value| found.as_array().unwrap()[1..].iter().map(|one| one.as_i64().unwrap()).sum::<i64>();
+        for ((name, kind), found) in expected.iter().zip(found.as_array().unwrap()) {
+            assert_eq!((found[0].as_str(), numbers(found)), (Some(kind.as_str()), 66), "{name}");
+        }
+        assert_eq!(Check::new().file(&path).unwrap().of(Severity::Error).next(), None);
+    }
 }
 
 #[test]

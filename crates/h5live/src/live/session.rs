@@ -130,8 +130,17 @@ impl Session {
         let (mut superblock, base) = (found.superblock, found.base);
         let source = Source::new(reader.clone(), base, superblock.widths, Patience::LIVE);
         let abandoned = Follower::new(reader, file, source).look()?;
-        // The flags of a strict session of ours are known to mean nothing any more: this session has its lease.
-        if superblock.flags != ConsistencyFlags::NONE && abandoned.as_ref().is_none_or(|trailer| !trailer.strict) {
+        if superblock.widths != Widths::EIGHT {
+            let Widths { offset, length } = superblock.widths;
+            return Err(Error::unsupported(format!(
+                "changing a file whose addresses have {offset} bytes and whose lengths have {length}; \
+                 make one of 8 and 8 with `h5live repack`"
+            )));
+        }
+        // The flags of a strict session of ours are known to mean nothing any more: this session has its lease. Before superblock 3
+        // nobody gave them a meaning, and some writers left something there.
+        let says_written = superblock.version == SuperblockVersion::V3 && superblock.flags != ConsistencyFlags::NONE;
+        if says_written && abandoned.as_ref().is_none_or(|trailer| !trailer.strict) {
             return Err(Error::new(ErrorKind::Locked {
                 holder: "by a libhdf5 program, or was left so by one that died; if none is running, \
                          save it with `h5live recover`"

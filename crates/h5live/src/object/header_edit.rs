@@ -8,6 +8,8 @@
 //! Continuation blocks that may not be overwritten where they are, because the change would cross a page, are written
 //! again elsewhere, and the message that names them is turned to the new place.
 
+use std::ops::RangeInclusive;
+
 use h5live_format::message::Continuation;
 use h5live_format::object_header::{HeaderMessage, HeaderSettings, MessageFlags, MessageType, RawMessage};
 use h5live_format::{Addr, Put, Widths};
@@ -481,9 +483,8 @@ impl HeaderEdit {
     /// the block that the continuation message in their place will name.
     fn make_room(&mut self, needed: usize) -> Result<Vec<HeaderMessage>> {
         // The dataspace stays where appending finds it.
-        let stays = |message: &HeaderMessage| {
-            matches!(message.kind, MessageType::NIL | MessageType::CONTINUATION | MessageType::DATASPACE)
-        };
+        let stays =
+            |message: &HeaderMessage| matches!(message.kind, MessageType::CONTINUATION | MessageType::DATASPACE);
         let mut best: Option<(usize, usize, usize, usize)> = None;
         for (number, chunk) in self.chunks.iter().enumerate() {
             for first in 0..chunk.messages.len() {
@@ -493,7 +494,7 @@ impl HeaderEdit {
                         break;
                     }
                     size += self.size_of(message);
-                    if self.fits(size, needed) {
+                    if self.fits(size, needed) || self.ends_with_gap(chunk, first..=index, size, needed) {
                         if best.is_none_or(|(smallest, ..)| size < smallest) {
                             best = Some((size, number, first, index));
                         }
@@ -503,17 +504,31 @@ impl HeaderEdit {
             }
         }
         let (size, number, first, last) = best.ok_or_else(no_room)?;
+        let leaves_room = size > needed && self.fits(size, needed);
         let chunk = &mut self.chunks[number];
-        let room = self.settings.filler(size).ok_or_else(no_room)?;
-        let moved = chunk.messages.splice(first..=last, [room]).collect();
-        if size > needed && chunk.gap > 0 {
+        let room = match leaves_room {
             // Something is left of the room, so nothing may be left over at the end.
-            let whole = self.settings.filler(size + chunk.gap).ok_or_else(no_room)?;
-            chunk.messages[first] = whole;
-            chunk.gap = 0;
+            true => size + std::mem::take(&mut chunk.gap),
+            false => needed,
+        };
+        if !leaves_room {
+            chunk.gap += size - needed;
         }
+        let room = self.settings.filler(room).ok_or_else(no_room)?;
+        let moved = chunk.messages.splice(first..=last, [room]).filter(|message| message.kind != MessageType::NIL);
+        let moved = moved.collect();
         self.mark(number, LiveBlock::ObjectHeaderChunk);
         Ok(moved)
+    }
+
+    /// Whether what `taken`, `size` bytes at the end of a chunk, leaves beside `needed` may be left over there: too few bytes for a
+    /// message, in a chunk without NIL messages.
+    fn ends_with_gap(&self, chunk: &ChunkEdit, taken: RangeInclusive<usize>, size: usize, needed: usize) -> bool {
+        let before = &chunk.messages[..*taken.start()];
+        size >= needed
+            && taken.end() + 1 == chunk.messages.len()
+            && size - needed + chunk.gap < self.settings.message_header_size()
+            && before.iter().all(|message| message.kind != MessageType::NIL)
     }
 
     /// Whether a block has changed, and may not be overwritten where it is.

@@ -9,10 +9,10 @@ use h5live_format::array_element::{ElementForm, StoredChunk};
 use h5live_format::message::{ChunkIndex, Chunked, ExtensibleArrayParameters};
 use h5live_format::{Addr, btree_v2};
 
-use super::Index;
 use super::btree_v2::ChunkTree;
 use super::extensible_array::ExtensibleArray;
 use super::fixed_array::FixedArray;
+use super::{Index, UNFILTERED};
 use crate::chunk::grid::Grid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::space::{Placement, crosses_page};
@@ -62,7 +62,10 @@ pub(crate) fn adopt(
     if chunked.index == ChunkIndex::BTreeV1 && writer.is_live() {
         return Err(Error::new(ErrorKind::NotLive { reason: OLD_INDEX.to_owned() }));
     }
-    if matches!(chunked.index, ChunkIndex::Single { .. } | ChunkIndex::Implicit) || is_ready(writer, chunked, grid)? {
+    // Whether a chunk has passed its filters is then said for each alone, and need not follow from where the extent ends.
+    let frees_edges = chunked.plain_edge_chunks && pipeline.is_some();
+    let stays = matches!(chunked.index, ChunkIndex::Single { .. } | ChunkIndex::Implicit);
+    if stays || !frees_edges && is_ready(writer, chunked, grid)? {
         return Ok(None);
     }
     let source = writer.source();
@@ -73,11 +76,13 @@ pub(crate) fn adopt(
         None => ElementForm::chunks(widths, grid.chunk_bytes),
     };
     let (index, addr) = Index::create(writer, grid, max, form)?;
-    let next = Chunked { index, addr: Some(addr), ..chunked.clone() };
+    let next = Chunked { index, addr: Some(addr), plain_edge_chunks: false, ..chunked.clone() };
     let mut new = Index::open(&source, &next, grid, pipeline.is_some())?;
     let mut chunks = Vec::new();
     old.each(&source, grid, dims, |scaled, chunk| {
-        chunks.push((scaled.to_vec(), chunk));
+        let is_plain = frees_edges && !grid.is_inside(scaled, dims);
+        let filter_mask = if is_plain { UNFILTERED } else { chunk.filter_mask };
+        chunks.push((scaled.to_vec(), StoredChunk { filter_mask, ..chunk }));
         Ok(())
     })?;
     for (scaled, chunk) in chunks {
