@@ -246,6 +246,78 @@ with h5py.File(arguments["path"], "r") as file:
     }
 }
 
+/// Chunks at the edge that libhdf5 was told to leave unfiltered, which then are no longer at the edge, or are written to.
+#[test]
+fn edge_chunks_without_filters() {
+    let (python, scratch) = (H5py::start(Libhdf5::V2_0).unwrap(), scratch());
+    let code = r#"
+import ctypes, glob, os
+folder = os.path.join(os.path.dirname(os.path.dirname(h5py.__file__)), "h5py.libs")
+library = ctypes.CDLL(glob.glob(os.path.join(folder, "libhdf5-*"))[0])
+with h5py.File(arguments["path"], "w", libver=("v110", "v110")) as file:
+    for name, limit in (("fixed", None), ("growing", (None, 25)), ("grid", (None, None))):
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((10, 10))
+        plist.set_deflate(4)
+        assert library.H5Pset_chunk_opts(ctypes.c_int64(plist.id), ctypes.c_uint(2)) == 0
+        space = h5py.h5s.create_simple((25, 25), tuple(h5py.h5s.UNLIMITED if one is None else one for one in limit) if limit else (25, 25))
+        made = h5py.h5d.create(file.id, name.encode(), h5py.h5t.NATIVE_INT32, space, plist)
+        h5py.Dataset(made)[...] = np.arange(625).reshape(25, 25)
+"#;
+    for live in [false, true] {
+        let path = scratch.path().join(format!("edges-{live}.h5"));
+        python.run(code, json!({ "path": path })).unwrap();
+        let file = File::append(&path).unwrap();
+        if live {
+            file.go_live().unwrap();
+        }
+        for name in ["fixed", "growing", "grid"] {
+            let data = file.dataset(name).unwrap();
+            assert_eq!(data.read_vec::<i32>(..).unwrap(), (0..625).collect::<Vec<i32>>());
+            data.write([24..25, 0..25], &[-1_i32; 25]).unwrap();
+            if name != "fixed" {
+                data.append(&vec![7_i32; 15 * 25]).unwrap();
+            }
+        }
+        file.close().unwrap();
+        let read = r#"
+with h5py.File(arguments["path"], "r") as file:
+    result = [[int(file[name][:24].sum()), int(file[name][24].sum()), int(file[name][25:].sum()), len(file[name])] for name in file]
+"#;
+        let kept = (0..600).sum::<i32>();
+        let expected = json!([[kept, -25, 0, 25], [kept, -25, 15 * 25 * 7, 40], [kept, -25, 15 * 25 * 7, 40]]);
+        assert_eq!(python.run(read, json!({ "path": path })).unwrap(), expected, "live: {live}");
+        assert_eq!(Check::new().data(true).file(&path).unwrap().of(Severity::Error).next(), None);
+    }
+}
+
+/// The flags of old superblocks were never given a meaning, and some writers left something there.
+#[test]
+fn flags_of_old_superblocks_mean_nothing() {
+    let (python, scratch) = (H5py::start(Libhdf5::V2_0).unwrap(), scratch());
+    let path = scratch.path().join("flags.h5");
+    let code = r#"
+with h5py.File(arguments["path"], "w") as file:
+    file["x"] = 1
+with open(arguments["path"], "r+b") as file:
+    file.seek(20)
+    file.write(bytes([3]))
+h5py.File(arguments["path"], "r+").close()
+with open(arguments["path"], "r+b") as file:
+    file.seek(20)
+    file.write(bytes([3]))
+"#;
+    python.run(code, json!({ "path": path })).unwrap();
+    let file = File::append(&path).unwrap();
+    file.set_attribute("new", 1_i32).unwrap();
+    file.close().unwrap();
+    let read = r#"
+with h5py.File(arguments["path"], "r+") as file:
+    result = [int(file["x"][()]), int(file.attrs["new"])]
+"#;
+    assert_eq!(python.run(read, json!({ "path": path })).unwrap(), json!([1, 1]));
+}
+
 #[test]
 fn files_of_hdf5_1_8() {
     changed_in_place(["v108", "v110"], Libhdf5::V2_0);
