@@ -492,15 +492,6 @@ for key in f:
 }
 
 #[test]
-fn old_groups_are_refused() {
-    let file = OnDisk::new(&[]);
-    file.run("w", "f.close()\nf = h5py.File(sys.argv[1], 'w')\nf['g/x'] = 1");
-    let made = Made::open(file.bytes());
-    let error = made.file.root().link_soft("a", "/x").unwrap_err();
-    assert!(error.to_string().contains("h5live repack"), "{error}");
-}
-
-#[test]
 fn variable_length_data() {
     let made = Made::new();
     let texts: Vec<String> = (0..5000).map(|number| "ab".repeat(number % 50)).chain(["x".repeat(200_000)]).collect();

@@ -4,6 +4,7 @@
 //! whole one goes through the filters to fresh space, all cores at work; one that is still filling up is kept *open*, that
 //! is stored unfiltered (its filter mask says so) until it is complete, and then sealed: filtered, to fresh space, once.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -408,14 +409,23 @@ impl ChunkStore {
         self.index.settle(writer)?;
         let mut beyond = Vec::new();
         let mut edges = Vec::new();
-        self.index.each(&writer.source(), &self.grid, dims, |scaled, chunk| {
-            if !self.grid.touches(scaled, before) {
-                beyond.push((scaled.to_vec(), chunk));
-            } else if self.stale && !self.grid.is_inside(scaled, before) {
-                edges.push(scaled.to_vec());
+        let shown = self.shown_first(before, dims);
+        if let (false, Some(shown)) = (self.stale, shown) {
+            for scaled in shown {
+                if let Some(chunk) = self.index.lookup(&writer.source(), &self.grid, &scaled)? {
+                    beyond.push((scaled, chunk));
+                }
             }
-            Ok(())
-        })?;
+        } else {
+            self.index.each(&writer.source(), &self.grid, dims, |scaled, chunk| {
+                if !self.grid.touches(scaled, before) {
+                    beyond.push((scaled.to_vec(), chunk));
+                } else if self.stale && !self.grid.is_inside(scaled, before) {
+                    edges.push(scaled.to_vec());
+                }
+                Ok(())
+            })?;
+        }
         for (scaled, chunk) in beyond {
             self.take_out(writer, &scaled, chunk)?;
         }
@@ -424,6 +434,28 @@ impl ChunkStore {
         }
         self.stale = false;
         self.index.settle(writer)
+    }
+
+    /// The chunks that an extent of `dims` shows and one of `before`, which lies in it, does not; `None` where they are more than those that
+    /// were there, so that looking through the whole index is less work.
+    fn shown_first(&self, before: &[u64], dims: &[u64]) -> Option<Vec<Vec<u64>>> {
+        let (old, new) = (self.grid.counts(before), self.grid.counts(dims));
+        let product = |counts: &[u64]| counts.iter().try_fold(1u64, |product, count| product.checked_mul(*count));
+        let (there, all) = (product(&old)?, product(&new)?);
+        if all - there > there.max(1) {
+            return None;
+        }
+        let mut shown = Vec::new();
+        for axis in 0..old.len() {
+            // Each once: by the first axis along which it is new.
+            let ranges = (0..old.len()).map(|other| match other.cmp(&axis) {
+                Ordering::Less => 0..old[other],
+                Ordering::Equal => old[other]..new[other],
+                Ordering::Greater => 0..new[other],
+            });
+            each_point(&ranges.collect::<Vec<_>>(), |scaled| shown.push(scaled.to_vec()));
+        }
+        Some(shown)
     }
 
     /// Takes out the entries of chunks that a smaller extent has left behind, once that extent is published.
