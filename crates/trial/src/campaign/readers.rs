@@ -73,7 +73,13 @@ fn phase(
         report.complain(format!("{name}: the file is not live"));
     }
     let dataset = file.dataset("data")?;
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    // By turns with another file, just the same, that nobody has ever opened.
+    let unread = path.with_extension("unread.h5");
+    let unread = File::create(&unread)?;
+    let unread_dataset = appended().create(&unread, "data")?;
+    appended().append(&unread_dataset, 0, 100)?;
+    unread.go_live()?;
+    let (mut alone, mut beside, mut nobody) = (Vec::new(), Vec::new(), Vec::new());
     let turns = (count / TURN / 2).max(2);
     for turn in 0..turns {
         measure(&file, &dataset, &mut beside)?;
@@ -84,6 +90,7 @@ fn phase(
         let left = readers.suspend_all()?;
         report.count("readers suspended", left);
         measure(&file, &dataset, &mut alone)?;
+        measure(&unread, &unread_dataset, &mut nobody)?;
         if turn + 1 < turns {
             readers.resume(turn.is_multiple_of(2))?;
         }
@@ -91,11 +98,6 @@ fn phase(
     readers.resume(false)?;
     let looks = readers.finish(report);
     report.count("looks", looks);
-    // And with nobody at all.
-    let mut nobody = Vec::new();
-    for _ in 0..turns {
-        measure(&file, &dataset, &mut nobody)?;
-    }
     report.count("publications", (alone.len() + beside.len() + nobody.len()) as u64);
     for (who, times) in [("20 readers", &mut beside), ("20 suspended", &mut alone), ("nobody", &mut nobody)] {
         times.sort_unstable();
