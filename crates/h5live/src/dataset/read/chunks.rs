@@ -178,11 +178,12 @@ impl Chunks<'_> {
         found: &Found,
         keeping: Keeping,
     ) -> Result<()> {
+        if keeping == Keeping::Yes && self.place_kept(slabs, others, &mut rows) {
+            return Ok(());
+        }
         let threads = rayon::current_num_threads();
         let bytes: usize = rows.iter().map(|row| row.out.len()).sum();
-        let is_kept = |row: &Row<'_>| others.iter().all(|other| self.kept(keeping, &at(row.scaled, other)).is_some());
-        let is_copied = !self.is_filtered() || keeping == Keeping::Yes && rows.iter().all(is_kept);
-        let one_core = is_copied && (bytes < LARGE || others.len() > 1);
+        let one_core = !self.is_filtered() && (bytes < LARGE || others.len() > 1);
         if one_core || threads < 2 || rows.len() * others.len() < 2 {
             return self.read_some(slabs, others, &mut rows, found, &mut self.work(keeping));
         }
@@ -211,6 +212,20 @@ impl Chunks<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Puts the elements of all chunks in their place, if every one of them was kept: nothing is looked up then. Tells whether.
+    fn place_kept(&self, slabs: &[Slab], others: &[Vec<u64>], rows: &mut [Row<'_>]) -> bool {
+        let chunks = || rows.iter().flat_map(|row| others.iter().map(|other| at(row.scaled, other)));
+        let kept: Option<Vec<_>> =
+            chunks().map(|scaled| self.kept(Keeping::Yes, &scaled).map(|kept| (scaled, kept))).collect();
+        let Some(mut kept) = kept.map(Vec::into_iter) else { return false };
+        for row in rows {
+            for (scaled, elements) in kept.by_ref().take(others.len()) {
+                self.place(slabs, &scaled, Some(&elements), row.base, row.out);
+            }
+        }
+        true
     }
 
     /// Reads the chunks of some rows, in their order.
