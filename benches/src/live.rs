@@ -18,19 +18,7 @@ pub(crate) fn append_row(contest: &Contest) -> Outcome {
         5,
         &Work::Operations(ROWS),
         vec![
-            Contestant::measured("h5live", || {
-                let file = h5live::File::create(&ours)?;
-                let rows = file.new_dataset::<f64>("data").shape([0]).unlimited().chunks([1024]).create()?;
-                let live = file.go_live()?;
-                let begun = std::time::Instant::now();
-                for row in 0..ROWS {
-                    rows.append(&[row as f64])?;
-                    live.publish()?;
-                }
-                let seconds = begun.elapsed().as_secs_f64();
-                live.close()?;
-                Ok(seconds)
-            }),
+            Contestant::measured("h5live", || append_rows(&ours, ROWS, h5live::File::publish)),
             Contestant::measured("three pwrite", || {
                 let file = File::create(&bare)?;
                 file.set_len(1 << 20)?;
@@ -59,6 +47,25 @@ pub(crate) fn append_row(contest: &Contest) -> Outcome {
     )
 }
 
+/// Appends so many rows to a new file, publishing each, and tells the seconds that took.
+fn append_rows(
+    path: &Path,
+    count: u64,
+    publish: fn(&h5live::File) -> h5live::Result<()>,
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let file = h5live::File::create(path)?;
+    let rows = file.new_dataset::<f64>("data").shape([0]).unlimited().chunks([1024]).create()?;
+    let live = file.go_live()?;
+    let begun = std::time::Instant::now();
+    for row in 0..count {
+        rows.append(&[row as f64])?;
+        publish(&live)?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    live.close()?;
+    Ok(seconds)
+}
+
 /// The price of a publication that survives a loss of power: a row appended and published, on the medium when the call returns.
 pub(crate) fn append_row_durably(contest: &Contest) -> Outcome {
     const ROWS: u64 = 500;
@@ -66,26 +73,12 @@ pub(crate) fn append_row_durably(contest: &Contest) -> Outcome {
     let visible = contest.path("visible.h5");
     let theirs = contest.path("durable-h5py.h5");
     let bare = contest.path("durable.raw");
-    let append =
-        |path: &Path, publish: fn(&h5live::File) -> h5live::Result<()>| -> Result<f64, Box<dyn std::error::Error>> {
-            let file = h5live::File::create(path)?;
-            let rows = file.new_dataset::<f64>("data").shape([0]).unlimited().chunks([1024]).create()?;
-            let live = file.go_live()?;
-            let begun = std::time::Instant::now();
-            for row in 0..ROWS {
-                rows.append(&[row as f64])?;
-                publish(&live)?;
-            }
-            let seconds = begun.elapsed().as_secs_f64();
-            live.close()?;
-            Ok(seconds)
-        };
     contest.hold(
         5,
         &Work::Operations(ROWS),
         vec![
-            Contestant::measured("h5live, durable", || append(&ours, h5live::File::publish_durably)),
-            Contestant::measured("h5live, visible", || append(&visible, h5live::File::publish)),
+            Contestant::measured("h5live, durable", || append_rows(&ours, ROWS, h5live::File::publish_durably)),
+            Contestant::measured("h5live, visible", || append_rows(&visible, ROWS, h5live::File::publish)),
             Contestant::measured("one pwrite, fdatasync", || {
                 let file = File::create(&bare)?;
                 file.set_len(1 << 20)?;

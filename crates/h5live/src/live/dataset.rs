@@ -20,12 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::object::header::{Chunk, Message, ObjectHeader};
 use crate::object::header_edit::HeaderEdit;
 use crate::object::shared::SharedMessages;
-use crate::object::upgrade::upgraded;
+use crate::object::upgrade::{OLD_HEADER, too_old, upgraded};
 use crate::selection::{Selection, Slab, elements};
 use crate::source::Source;
-
-const OLD_HEADER: &str = "its object header is of version 1, which cannot change while readers look; \
-                          convert the file with `h5live repack`";
 
 /// A dataset that is being written.
 #[derive(Debug)]
@@ -87,7 +84,7 @@ impl Description {
     fn read(source: &Source, at: Addr) -> Result<Self> {
         let header = ObjectHeader::read(source, at)?;
         if header.settings().is_none() {
-            return Err(Error::new(ErrorKind::NotLive { reason: OLD_HEADER.to_owned() }));
+            return Err(too_old(OLD_HEADER));
         }
         let widths = source.widths();
         let message = |kind: MessageType| {
@@ -196,12 +193,12 @@ pub(crate) fn refuse_old_form(source: &Source, header: &ObjectHeader) -> Result<
     }
     let layout = header.find(MessageType::DATA_LAYOUT);
     let layout = layout.map(|it| DataLayout::decode(&it.body, header.body_addr(it).0, source.widths())).transpose()?;
-    let reason = match layout {
+    let what = match layout {
         _ if header.settings().is_none() => OLD_HEADER,
         Some(DataLayout::Chunked(Chunked { index: ChunkIndex::BTreeV1, .. })) => OLD_INDEX,
         _ => return Ok(()),
     };
-    Err(Error::new(ErrorKind::NotLive { reason: reason.to_owned() }))
+    Err(too_old(what))
 }
 
 /// Sees to it that the layout message of a dataset that cannot grow can be replaced while readers look, if it may have to

@@ -17,6 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::live::space::Placement;
 use crate::live::writer::Writer;
 
+/// What [`too_old`] says of an object header.
+pub(crate) const OLD_HEADER: &str = "its object header is of version 1";
+
 /// Reads the header at `at`, of version 2: one of version 1 becomes that.
 ///
 /// # Errors
@@ -57,7 +60,7 @@ fn upgrade(writer: &mut Writer, old: &ObjectHeader, reference_count: u32) -> Res
 pub(crate) fn require_changeable(writer: &Writer, header: &ObjectHeader) -> Result<()> {
     match header.settings() {
         Some(_) => Ok(()),
-        None => require_unwatched(writer, "its object header is of version 1"),
+        None => require_unwatched(writer, OLD_HEADER),
     }
 }
 
@@ -146,8 +149,13 @@ pub(super) fn links_of_symbol_table(writer: &mut Writer, group: Addr) -> Result<
 
 fn require_unwatched(writer: &Writer, what: &str) -> Result<()> {
     if writer.is_live() {
-        let reason = format!("{what}, which cannot change while readers look; convert the file with `h5live repack`");
-        return Err(Error::new(ErrorKind::NotLive { reason }));
+        return Err(too_old(what));
     }
     Ok(())
+}
+
+/// Says that something of an old form stands in the way of readers.
+pub(crate) fn too_old(what: &str) -> Error {
+    let reason = format!("{what}, which cannot change while readers look; convert the file with `h5live repack`");
+    Error::new(ErrorKind::NotLive { reason })
 }

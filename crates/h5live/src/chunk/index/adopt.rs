@@ -17,10 +17,10 @@ use crate::chunk::grid::Grid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::space::{Placement, crosses_page};
 use crate::live::writer::Writer;
+use crate::object::upgrade::too_old;
 
-/// Why an index of HDF5 1.8 and before cannot be adopted.
-pub(crate) const OLD_INDEX: &str = "its chunk index is a version 1 B-tree, which cannot change while readers look; \
-                                    convert the file with `h5live repack`";
+/// What [`too_old`] says of an index of HDF5 1.8 and before.
+pub(crate) const OLD_INDEX: &str = "its chunk index is a version 1 B-tree";
 
 impl Index {
     /// Plans a new, empty index for a dataset that can grow, or has more than one chunk: the kind libhdf5 would choose.
@@ -60,7 +60,7 @@ pub(crate) fn adopt(
     pipeline: Option<&Pipeline>,
 ) -> Result<Option<Chunked>> {
     if chunked.index == ChunkIndex::BTreeV1 && writer.is_live() {
-        return Err(Error::new(ErrorKind::NotLive { reason: OLD_INDEX.to_owned() }));
+        return Err(too_old(OLD_INDEX));
     }
     // Whether a chunk has passed its filters is then said for each alone, and need not follow from where the extent ends.
     let frees_edges = chunked.plain_edge_chunks && pipeline.is_some();
