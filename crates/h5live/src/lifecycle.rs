@@ -172,7 +172,7 @@ impl File {
         if let Some(filters) = filters {
             session.writer.use_filters(filters);
         }
-        let (source, superblock) = (session.writer.source().keeping_nodes(true), session.writer.superblock().clone());
+        let (source, superblock) = (session.writer.source(), session.writer.superblock().clone());
         Self::assemble(path, source, superblock, Role::Writer(Box::new(Mutex::new(session))))
     }
 

@@ -64,6 +64,10 @@ impl<S: Storage> Storage for Closable<S> {
         self.with(|inner| inner.barrier(barrier))
     }
 
+    fn allocate(&self, at: u64, len: u64) -> io::Result<()> {
+        self.with(|inner| inner.allocate(at, len))
+    }
+
     fn write_vectored_all_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         self.with(|inner| inner.write_vectored_all_at(parts, at))
     }

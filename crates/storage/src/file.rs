@@ -198,6 +198,11 @@ impl Storage for File {
         }
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn allocate(&self, at: u64, len: u64) -> io::Result<()> {
+        retry(|| Ok(rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, at, len)?))
+    }
+
     fn write_vectored_all_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         let mut at = at;
         for parts in parts.chunks(PARTS_AT_ONCE) {
@@ -311,6 +316,28 @@ pub(crate) mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
+    }
+
+    #[test]
+    fn room_that_is_found_ahead_changes_nothing_that_can_be_read() {
+        let scratch = Scratch::new("allocate");
+        let file = File::create_new(scratch.path("a")).unwrap();
+        file.write_all_at(b"there", 0).unwrap();
+        let taken = || fs::metadata(file.path()).unwrap().blocks() * 512;
+        if file.allocate(0, 8 << 20).is_err() {
+            // This file system finds room when it must.
+            return;
+        }
+        assert!(taken() >= 8 << 20);
+        assert_eq!(file.size().unwrap(), 5);
+        assert_eq!(file.read_exact_at(&mut [0; 6], 0).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        file.write_all_at(b"further", 1 << 20).unwrap();
+        let mut between = [1; 64];
+        file.read_exact_at(&mut between, 5).unwrap();
+        assert_eq!(between, [0; 64]);
+        file.set_len(5).unwrap();
+        assert!(taken() < 1 << 20, "{} bytes for 5", taken());
+        assert!(file.allocate(u64::MAX, 2).is_err());
     }
 
     #[test]

@@ -102,6 +102,17 @@ pub trait Storage: ReadAt {
     /// later success proves nothing about those writes.
     fn barrier(&self, barrier: Barrier) -> io::Result<()>;
 
+    /// Tells that `len` bytes from offset `at` on will be written: a file on disk finds room for them in one piece, and writing them
+    /// costs less then. Nothing changes that can be read, nor the size; what stays unwritten is let go of with the next
+    /// [`Storage::set_len`] that leaves it out.
+    ///
+    /// # Errors
+    /// Whatever the system says: that it knows no such thing, or has no room. The bytes may be written all the same.
+    fn allocate(&self, at: u64, len: u64) -> io::Result<()> {
+        let _ = (at, len);
+        Ok(())
+    }
+
     /// Writes `parts` one after the other, from offset `at` on: as one system call where the storage can, otherwise one write each.
     fn write_vectored_all_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         let mut at = at;
@@ -148,6 +159,9 @@ macro_rules! through_pointer {
             }
             fn barrier(&self, barrier: Barrier) -> io::Result<()> {
                 (**self).barrier(barrier)
+            }
+            fn allocate(&self, at: u64, len: u64) -> io::Result<()> {
+                (**self).allocate(at, len)
             }
             fn write_vectored_all_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
                 (**self).write_vectored_all_at(parts, at)

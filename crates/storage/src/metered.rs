@@ -93,6 +93,10 @@ impl<S: Storage> Storage for Metered<S> {
         self.inner.barrier(barrier)
     }
 
+    fn allocate(&self, at: u64, len: u64) -> io::Result<()> {
+        self.inner.allocate(at, len)
+    }
+
     fn write_vectored_all_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         add(&self.meters.writes, 1);
         add(&self.meters.bytes_written, parts.iter().map(|part| part.len()).sum());

@@ -8,10 +8,11 @@
 //!
 //! l literal bytes, then a copy of m + 4 bytes from o bytes back, little-endian; lengths of 15 go on in bytes, up to one that is not
 //! 255. The last run has no reference. Bits of equal significance side by side are mostly long runs of one byte: these have to be fast.
+//! So have to be numbers that differ in one byte, which are one literal and a reference to seven bytes, again and again.
 
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 
-use super::lz77::Decoded;
+use super::lz77::{Decoded, WORD};
 use crate::Problem;
 
 const SHORTEST: usize = 4;
@@ -21,6 +22,7 @@ pub(crate) fn decode(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> 
     let mut decoded = Decoded::new(output);
     let mut rest = input;
     loop {
+        rest = short_sequences(rest, &mut decoded);
         let (&token, after) = rest.split_first().ok_or_else(truncated)?;
         let (literals, after) = length(usize::from(token >> 4), after).ok_or_else(truncated)?;
         if literals > after.len() {
@@ -35,6 +37,23 @@ pub(crate) fn decode(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> 
         decoded.copy(u16::from_le_bytes(*offset).into(), matched + SHORTEST)?;
         rest = after;
     }
+}
+
+/// Decodes sequences as long as they are short, and tells what follows.
+#[inline(always)]
+fn short_sequences<'i>(mut rest: &'i [u8], decoded: &mut Decoded<'_>) -> &'i [u8] {
+    // A token, as many literals as it can tell of by itself, and an offset.
+    const LOOK: usize = 1 + 15 + 2;
+    while let Some(look) = rest.first_chunk::<LOOK>() {
+        let (literals, matched) = (usize::from(look[0] >> 4), usize::from(look[0] & 15) + SHORTEST);
+        let offset = u16::from_le_bytes([look[1 + literals], look[2 + literals]]);
+        let Some(bytes) = look[1..].first_chunk::<WORD>() else { break };
+        if !decoded.short(bytes, literals, offset.into(), matched) {
+            break;
+        }
+        rest = &rest[1 + literals + 2..];
+    }
+    rest
 }
 
 /// A length that goes on in bytes if it is 15, and what follows it.

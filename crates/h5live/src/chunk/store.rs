@@ -17,7 +17,6 @@ use super::grid::{Grid, each_point};
 use super::index::{Index, Slot, UNFILTERED};
 use super::runs::{Run, runs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::space::Placement;
 use crate::live::writer::Writer;
 use crate::selection::Slab;
 
@@ -186,7 +185,7 @@ impl ChunkStore {
         let slot = self.index.slot(writer, &self.grid, scaled)?;
         let size = self.grid.plain.bytes;
         let Some(stored) = slot.stored else {
-            let addr = writer.reserve(size, Placement::Anywhere)?;
+            let addr = writer.reserve_chunk(size)?;
             self.enter(writer, &slot, StoredChunk { addr, size, filter_mask: UNFILTERED })?;
             self.remember_open(scaled, addr, false);
             // Space that was never handed out before reads as zeros.
@@ -200,7 +199,7 @@ impl ChunkStore {
             return Ok((stored.addr, keep));
         }
         // Filtered: its bytes stay for those who read them, and a copy is opened.
-        let addr = writer.reserve(size, Placement::Anywhere)?;
+        let addr = writer.reserve_chunk(size)?;
         if keep {
             let plain = decode(writer, pipeline, scaled, stored, &self.grid)?;
             writer.raw(addr, &plain)?;

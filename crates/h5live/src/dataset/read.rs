@@ -8,6 +8,7 @@ mod chunks;
 mod gather;
 mod parts;
 mod pieces;
+mod work;
 
 use h5live_format::{Addr, Malformed, Why};
 use rayon::prelude::*;

@@ -21,10 +21,14 @@ pub(crate) enum Placement {
 const LEAST_LEAD: u64 = 1 << 20;
 /// The largest: a reader that opened the file sees what is written until this much more has been.
 const MOST_LEAD: u64 = 64 << 30;
-/// From so many bytes on, a block starts on a page: the kernel copies whole pages faster. It also keeps files in units of
-/// several pages, so a block whose length is a multiple of this starts at one.
-const LARGE: u64 = 64 << 10;
-/// Gaps in front of such boundaries that are kept for small blocks.
+/// From so many bytes on, a block starts on a page: the kernel copies whole pages faster.
+pub(crate) const LARGE: u64 = 64 << 10;
+/// The kernel also keeps files in units of several pages, the larger the better if they are written whole. So a large block starts
+/// at a multiple of the power of two that divides its length, up to this one.
+const WIDEST_UNIT: u64 = 1 << 20;
+/// What that may leave unused: one part in so many of the file.
+const UNUSED_PART: u64 = 16;
+/// Gaps in front of such boundaries that are kept for other blocks.
 const GAPS_KEPT: usize = 32;
 /// What is smaller is not worth keeping.
 const LEAST_KEPT: u64 = 16;
@@ -38,6 +42,8 @@ pub(crate) struct Space {
     metadata: Run,
     /// Left out so that what follows lies well: never handed out.
     gaps: Vec<Run>,
+    /// Bytes left out so, those of gaps too that are not kept.
+    unused: u64,
     /// Reserved and given back before anything named them: as good as new.
     returned: Vec<Run>,
 }
@@ -53,22 +59,27 @@ impl Run {
         self.end - self.start
     }
 
-    /// Where in it `len` bytes find room: at its start, or, if they may not cross a page, perhaps on its second page.
+    /// Where in it `len` bytes find room: at its start, or, if they may not cross a page, perhaps on its second page. Large blocks
+    /// start on one.
     fn room(self, base: u64, len: u64, placement: Placement) -> Option<u64> {
-        let start = match placement {
-            Placement::InPage if crosses_page(base + self.start, len) => {
-                (base + self.start).next_multiple_of(PAGE) - base
-            }
-            _ => self.start,
+        let on_page = match placement {
+            Placement::InPage => crosses_page(base + self.start, len),
+            Placement::Anywhere => len >= LARGE,
         };
+        let start = if on_page { boundary(base, self.start, PAGE) } else { self.start };
         start.checked_add(len).is_some_and(|end| end <= self.end).then_some(start)
     }
+}
+
+/// The first address from `from` on that is a multiple of `unit` in the file.
+fn boundary(base: u64, from: u64, unit: u64) -> u64 {
+    (base + from).next_multiple_of(unit) - base
 }
 
 impl Space {
     /// Space from `used` on; `base` is the superblock's base address.
     pub(crate) fn new(base: u64, used: u64) -> Self {
-        Self { base, used, metadata: Run::default(), gaps: Vec::new(), returned: Vec::new() }
+        Self { base, used, metadata: Run::default(), gaps: Vec::new(), unused: 0, returned: Vec::new() }
     }
 
     /// The end of what has been handed out.
@@ -103,11 +114,10 @@ impl Space {
 
     fn take_anywhere(&mut self, len: u64) -> u64 {
         if len >= LARGE {
-            let unit = 1 << len.trailing_zeros().clamp(PAGE.trailing_zeros(), LARGE.trailing_zeros());
-            let boundary = (self.base + self.used).next_multiple_of(unit) - self.base;
-            self.keep_gap(Run { start: self.used, end: boundary });
-            self.used = boundary;
-        } else if let Some(start) = carve(&mut self.gaps, self.base, len, Placement::Anywhere) {
+            let start = self.boundary_for(len);
+            self.keep_gap(Run { start: self.used, end: start });
+            self.used = start;
+        } else if let Some(start) = self.take_gap(len, Placement::Anywhere) {
             return start;
         }
         let start = self.used;
@@ -115,11 +125,25 @@ impl Space {
         start
     }
 
+    /// Where a large block starts: at the best boundary that does not leave too much unused, at the next page at least.
+    fn boundary_for(&self, len: u64) -> u64 {
+        let best = len.trailing_zeros().min(WIDEST_UNIT.trailing_zeros());
+        let mut units =
+            (PAGE.trailing_zeros() + 1..=best).rev().map(|power| boundary(self.base, self.used, 1 << power));
+        let is_cheap = |start: &u64| self.unused + (start - self.used) <= self.used / UNUSED_PART;
+        units.find(is_cheap).unwrap_or_else(|| boundary(self.base, self.used, PAGE))
+    }
+
+    fn take_gap(&mut self, len: u64, placement: Placement) -> Option<u64> {
+        let start = carve(&mut self.gaps, self.base, len, placement)?;
+        self.unused -= len;
+        Some(start)
+    }
+
     fn take_in_page(&mut self, len: u64) -> u64 {
-        for runs in [&mut self.gaps, &mut self.returned] {
-            if let Some(start) = carve(runs, self.base, len, Placement::InPage) {
-                return start;
-            }
+        let found = self.take_gap(len, Placement::InPage);
+        if let Some(start) = found.or_else(|| carve(&mut self.returned, self.base, len, Placement::InPage)) {
+            return start;
         }
         if crosses_page(self.base + self.metadata.start, len) || self.metadata.len() < len {
             let left = std::mem::take(&mut self.metadata);
@@ -135,15 +159,16 @@ impl Space {
     fn fresh_pages(&mut self, len: u64) -> Run {
         let mut start = self.used;
         if crosses_page(self.base + start, len) {
-            let boundary = (self.base + start).next_multiple_of(PAGE) - self.base;
-            self.keep_gap(Run { start, end: boundary });
-            start = boundary;
+            let page = boundary(self.base, start, PAGE);
+            self.keep_gap(Run { start, end: page });
+            start = page;
         }
-        self.used = (self.base + start + len).next_multiple_of(PAGE) - self.base;
+        self.used = boundary(self.base, start + len, PAGE);
         Run { start, end: self.used }
     }
 
     fn keep_gap(&mut self, gap: Run) {
+        self.unused += gap.len();
         if gap.len() < LEAST_KEPT {
             return;
         }
@@ -182,6 +207,7 @@ mod tests {
             for round in 0..200 {
                 for (len, unit) in [(1 << 20, LARGE), (100_000, PAGE), (96 << 10, LARGE / 2)] {
                     let Addr(start) = space.take(len, Placement::Anywhere);
+                    let unit = if round < 20 { PAGE } else { unit };
                     assert_eq!((base + start) % unit, 0, "{len} bytes");
                     taken += len;
                 }
@@ -191,6 +217,31 @@ mod tests {
             }
             assert!(space.used() < taken * 11 / 10, "{} for {taken}", space.used());
         }
+    }
+
+    #[test]
+    fn frames_come_to_lie_in_the_widest_unit_as_soon_as_that_costs_little() {
+        let mut space = Space::new(512, 700);
+        let starts: Vec<u64> = (0..100).map(|_| space.take(WIDEST_UNIT, Placement::Anywhere).0 + 512).collect();
+        assert!(starts.iter().all(|start| start % PAGE == 0));
+        assert!(starts[2..].iter().all(|start| start % LARGE == 0), "{starts:?}");
+        assert!(starts[20..].iter().all(|start| start % WIDEST_UNIT == 0), "{starts:?}");
+    }
+
+    #[test]
+    fn what_lies_well_leaves_little_unused() {
+        // Each leaves no room for the other in front of it.
+        let mut space = Space::new(0, 48);
+        let mut taken = 48;
+        for _ in 0..500 {
+            for len in [WIDEST_UNIT, WIDEST_UNIT * 3 / 2] {
+                space.take(len, Placement::Anywhere);
+                taken += len;
+            }
+        }
+        let unused = space.used() - taken;
+        assert!(unused <= space.used() / UNUSED_PART + PAGE, "{unused} of {}", space.used());
+        assert_eq!(unused, space.unused);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     blocks: RwLock<Blocks>,
     watched: AtomicBool,
     used: AtomicU64,
+    /// Up to here (an address) the storage has been asked to find room.
+    allocated: AtomicU64,
     /// Bytes were written ahead of the publication: a barrier must still part them from what will count on them.
     ahead: AtomicBool,
     /// Why a sync failed: what it covered may be lost, and later ones do not tell.
@@ -129,6 +131,7 @@ impl Stage {
             blocks: RwLock::default(),
             watched: AtomicBool::new(false),
             used: AtomicU64::new(0),
+            allocated: AtomicU64::new(0),
             ahead: AtomicBool::new(false),
             sync_failed: OnceLock::new(),
             replaces: AtomicBool::new(false),
@@ -148,6 +151,17 @@ impl Stage {
     /// Tells how far space has been handed out: up to there, what the file does not hold yet reads as zeros.
     pub(crate) fn handed_out(&self, used: u64) {
         self.used.store(used, Ordering::Relaxed);
+    }
+
+    /// Lets the storage find room for the `len` bytes at `addr`, which will be written, and for `ahead` bytes more, unless it has.
+    /// One that cannot is not asked again: then room is found write by write.
+    pub(crate) fn allocate(&self, addr: Addr, len: u64, ahead: u64) {
+        let (end, allocated) = (addr.0 + len, self.allocated.load(Ordering::Relaxed));
+        if end > allocated {
+            let start = addr.0.max(allocated);
+            let found = self.storage.allocate(self.base + start, end + ahead - start);
+            self.allocated.store(if found.is_ok() { end + ahead } else { u64::MAX }, Ordering::Relaxed);
+        }
     }
 
     /// Whether the publication does more than add elements: should part of it be lost with the power, what was published before it
@@ -467,7 +481,8 @@ impl Blocks {
 
 impl ReadAt for Stage {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.storage.size()?.max(self.base + self.used.load(Ordering::Relaxed)))
+        // Nothing above is anybody's: the lead, and the trailer.
+        Ok(self.base + self.used.load(Ordering::Relaxed))
     }
 
     fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {

@@ -15,7 +15,7 @@ use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, Storage};
 
 use super::layer::{Layer, LiveBlock};
-use super::space::{PAGE, Placement, Space};
+use super::space::{LARGE, PAGE, Placement, Space};
 use super::stage::Stage;
 use super::trailer::{self, Datasets, Extent, FOOTER, SessionId, Trailer, Writer as Identity};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,11 @@ use crate::source::{Patience, Source};
 /// How far the bound is raised at a time: what a crash may waste.
 const LEAST_BOUND_STEP: u64 = 1 << 16;
 const MOST_BOUND_STEP: u64 = 16 << 20;
+
+/// Room is found on the medium for large chunks ahead of time: one part in so many of the file, but no more than so much. A crash
+/// may leave it taken.
+const ALLOCATED_PART: u64 = 8;
+const MOST_ALLOCATED: u64 = 16 << 20;
 
 /// Everything that is changed under one lock.
 pub(crate) struct Writer {
@@ -152,7 +157,7 @@ impl Writer {
     pub(crate) fn new(storage: Arc<dyn Storage>, superblock: Superblock) -> Self {
         let base = superblock.base;
         let stage = Arc::new(Stage::new(storage, base));
-        let source = Source::new(stage.clone(), base, superblock.widths, Patience::NONE);
+        let source = Source::new(stage.clone(), base, superblock.widths, Patience::NONE).keeping_nodes(true);
         let used = superblock.end_of_file - base;
         stage.handed_out(used);
         let space = Space::new(base, used);
@@ -253,11 +258,21 @@ impl Writer {
         Ok(addr)
     }
 
-    /// Hands out `len` bytes that will be written whole: they may hold anything, but nothing has ever named them.
+    /// Hands out `len` bytes for a chunk.
+    pub(crate) fn reserve_chunk(&mut self, len: u64) -> Result<Addr> {
+        let addr = self.reserve(len, Placement::Anywhere)?;
+        if len >= LARGE {
+            let ahead = self.space.used() / ALLOCATED_PART;
+            self.stage.allocate(addr, len, ahead.min(MOST_ALLOCATED));
+        }
+        Ok(addr)
+    }
+
+    /// Hands out `len` bytes for a chunk that will be written whole: they may hold anything, but nothing has ever named them.
     pub(crate) fn reserve_written(&mut self, len: u64) -> Result<Addr> {
         match self.space.take_returned(len) {
             Some(addr) => Ok(addr),
-            None => self.reserve(len, Placement::Anywhere),
+            None => self.reserve_chunk(len),
         }
     }
 

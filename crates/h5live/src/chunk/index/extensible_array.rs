@@ -6,6 +6,9 @@
 //! entered again, and is stored unfiltered there, as its filter mask says.
 //!
 //! Super blocks are written once, complete, and never again: all their data blocks, with every page in place.
+//!
+//! The header says below which number elements may be set. It is told as far ahead as the block or page goes on with
+//! unset elements, so that it changes once for each of them and not for each chunk.
 
 use std::sync::Arc;
 
@@ -33,6 +36,8 @@ pub(crate) struct ExtensibleArray {
     header: Header,
     geometry: Geometry,
     look: Look,
+    /// At super blocks, which stay what they are even where this process enters chunks.
+    settled_look: Look,
 }
 
 impl ExtensibleArray {
@@ -54,7 +59,7 @@ impl ExtensibleArray {
         let header = source
             .block("extensible array header", at, Header::size(widths), |bytes| Header::decode(bytes, at.0, widths))?;
         let geometry = header.geometry(at.0, widths, chunk_bytes)?;
-        Ok(Self { at, header, geometry, look: source.look() })
+        Ok(Self { at, header, geometry, look: source.look(), settled_look: Look::new() })
     }
 
     /// Where chunk `number` is stored.
@@ -171,9 +176,13 @@ impl ExtensibleArray {
 
     fn super_block(&self, source: &Source, at: Addr, step: &Step) -> Result<Arc<SuperBlock>> {
         let size = self.geometry.super_block_size(step);
-        source.node_block((self.look, step.first_element), "extensible array secondary block", at, size, |bytes| {
-            SuperBlock::decode(bytes, at.0, &self.geometry, step)
-        })
+        source.node_block(
+            (self.settled_look, step.first_element),
+            "extensible array secondary block",
+            at,
+            size,
+            |bytes| SuperBlock::decode(bytes, at.0, &self.geometry, step),
+        )
     }
 
     fn data_block(&self, source: &Source, at: Addr, step: &Step) -> Result<Arc<DataBlock>> {
@@ -210,7 +219,7 @@ impl ExtensibleArray {
         };
         writer.fresh(block, IndexBlock::empty(at, &geometry).encode(&geometry))?;
         writer.fresh(at, header.encode(widths))?;
-        Ok(Self { at, header, geometry, look: Look::PASSING })
+        Ok(Self { at, header, geometry, look: Look::PASSING, settled_look: Look::new() })
     }
 
     /// Address of the header.
@@ -226,13 +235,12 @@ impl ExtensibleArray {
         let before = self.header.clone();
         let at = self.header.index_block.ok_or_else(incomplete)?;
         let index_block = self.index_block(&writer.source(), at)?;
-        let slot = match place {
-            Place::IndexBlock { slot } => ArraySlot {
-                block: at,
-                size: self.geometry.index_block_size(),
-                offset: self.geometry.index_block_element_at(slot),
-                stored: index_block.elements[slot as usize],
-            },
+        let (slot, unset) = match place {
+            Place::IndexBlock { slot } => {
+                let size = self.geometry.index_block_size();
+                let offset = self.geometry.index_block_element_at(slot);
+                entry(at, size, offset, &index_block.elements, slot)
+            }
             Place::DataBlock { pointer, slot } => {
                 let (step, number) = self.geometry.direct_data_block(pointer).ok_or_else(incomplete)?;
                 let block = match index_block.data_blocks[pointer as usize] {
@@ -264,18 +272,17 @@ impl ExtensibleArray {
                         if !super_block.pages.is_set(self.geometry.super_block_page_bit(&step, data_block, page)) {
                             return Err(incomplete());
                         }
-                        ArraySlot {
-                            block: Addr(block.0 + self.geometry.page_at(page)),
-                            size: self.geometry.page_size(),
-                            offset: self.geometry.page_element_at(slot),
-                            stored: self.page(&writer.source(), block, page)?[slot as usize],
-                        }
+                        let elements = self.page(&writer.source(), block, page)?;
+                        let at = Addr(block.0 + self.geometry.page_at(page));
+                        entry(at, self.geometry.page_size(), self.geometry.page_element_at(slot), &elements, slot)
                     }
                 }
             }
         };
         let statistics = &mut self.header.statistics;
-        statistics.max_index_set = statistics.max_index_set.max(number + 1);
+        if number >= statistics.max_index_set {
+            statistics.max_index_set = number + 1 + unset;
+        }
         if self.header != before {
             let bytes = self.header.encode(writer.widths());
             let body = bytes.len() - 4;
@@ -348,13 +355,10 @@ impl ExtensibleArray {
         self.geometry.form()
     }
 
-    fn data_block_slot(&self, writer: &Writer, block: Addr, step: &Step, slot: u64) -> Result<ArraySlot> {
-        Ok(ArraySlot {
-            block,
-            size: self.geometry.data_block_size(step),
-            offset: self.geometry.data_block_element_at(slot),
-            stored: self.data_block(&writer.source(), block, step)?.elements[slot as usize],
-        })
+    fn data_block_slot(&self, writer: &Writer, block: Addr, step: &Step, slot: u64) -> Result<(ArraySlot, u64)> {
+        let elements = &self.data_block(&writer.source(), block, step)?.elements;
+        let (size, offset) = (self.geometry.data_block_size(step), self.geometry.data_block_element_at(slot));
+        Ok(entry(block, size, offset, elements, slot))
     }
 
     fn new_data_block(&self, writer: &mut Writer, step: &Step, data_block: u64) -> Result<Addr> {
@@ -431,6 +435,13 @@ impl ExtensibleArray {
             self.geometry.page_element_at(slot)
         })
     }
+}
+
+/// The place of element `slot` in a block or page, at `offset` of its `size` bytes, and how many elements are unset in a row after it.
+fn entry(block: Addr, size: u64, offset: u64, elements: &[Option<StoredChunk>], slot: u64) -> (ArraySlot, u64) {
+    let slot = slot as usize;
+    let unset = elements[slot + 1..].iter().take_while(|element| element.is_none()).count();
+    (ArraySlot { block, size, offset, stored: elements[slot] }, unset as u64)
 }
 
 fn incomplete() -> Error {

@@ -6,13 +6,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use h5live_filter::{FilterId, Scratch};
+use h5live_filter::FilterId;
 use h5live_format::array_element::StoredChunk;
 use h5live_format::message::Chunked;
 use h5live_format::{Addr, Malformed, Why};
 use rayon::prelude::*;
 
-use super::gather::{GAP, Gather, LONG, TOGETHER, copy, linear, part};
+use super::gather::{GAP, LONG, TOGETHER, copy, linear, part};
+use super::work::{Keeping, Work, Works};
 use super::{LARGE, fill};
 use crate::chunk::decoded::{DecodedChunks, Elements};
 use crate::chunk::grid::{Grid, each_point};
@@ -27,6 +28,8 @@ use crate::selection::Slab;
 const ROWS: usize = 1024;
 /// Chunks that are looked up before the first of them is read, at most.
 const LOCATED: usize = 1024;
+/// Rows of so many bytes have no neighbours that matter.
+const ROWS_BYTES: u64 = 4 << 20;
 /// Filtered chunks of at most so many stored bytes are read together with their neighbours.
 const SMALL: u64 = 64 << 10;
 
@@ -48,31 +51,11 @@ enum Found {
     Later,
 }
 
-/// Whether the chunks that a read decodes are kept for the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keeping {
-    Yes,
-    No,
-}
-
 /// A chunk, where it was found to be stored, and the number of the row whose buffer its elements go to.
 struct Located {
     row: usize,
     scaled: Vec<u64>,
     stored: Option<StoredChunk>,
-}
-
-/// Room to work in, one for each thread.
-struct Work {
-    keeping: Keeping,
-    /// The stored bytes of one chunk.
-    stored: Vec<u8>,
-    /// The stored bytes of several.
-    together: Vec<u8>,
-    /// A chunk, its filters undone.
-    chunk: Vec<u8>,
-    scratch: Scratch,
-    gather: Gather,
 }
 
 /// The chunks with one coordinate along the first axis, and where their elements go.
@@ -86,15 +69,7 @@ struct Row<'o> {
 
 impl Chunks<'_> {
     fn work(&self, keeping: Keeping) -> Work {
-        let gather = Gather::new(self.meta.element_size);
-        Work {
-            keeping,
-            stored: Vec::new(),
-            together: Vec::new(),
-            chunk: Vec::new(),
-            scratch: Scratch::default(),
-            gather,
-        }
+        Work::new(keeping, self.meta.element_size)
     }
 
     fn is_filtered(&self) -> bool {
@@ -187,13 +162,14 @@ impl Chunks<'_> {
         if one_core || threads < 2 || rows.len() * others.len() < 2 {
             return self.read_some(slabs, others, &mut rows, found, &mut self.work(keeping));
         }
+        let works = Works::new(|| self.work(keeping));
         if others.len() == 1 || rows.len() >= 2 * threads {
             // Rows that follow each other are for the same core as long as there are enough: their chunks may be neighbours.
-            let together = (rows.len() / (4 * threads)).clamp(1, LOCATED);
-            return rows.par_chunks_mut(together).try_for_each_init(
-                || self.work(keeping),
-                |work, rows| self.read_some(slabs, others, rows, found, work),
-            );
+            let worth = (ROWS_BYTES / self.grid.chunk_bytes.max(1)) as usize / others.len();
+            let together = (rows.len() / (4 * threads)).min(worth).clamp(1, LOCATED);
+            return rows
+                .par_chunks_mut(together)
+                .try_for_each(|rows| works.with(|work| self.read_some(slabs, others, rows, found, work)));
         }
         // Few rows of many chunks, whose elements are interleaved in memory: decoded on all cores, put in place by one.
         let at_once = (4 * threads).max(TOGETHER as usize / (self.grid.chunk_bytes as usize).max(1) * threads);
@@ -204,7 +180,7 @@ impl Chunks<'_> {
                 let groups: Vec<&[Located]> = self.neighbours(slabs, &located).collect();
                 let decoded: Vec<Vec<Option<Elements>>> = groups
                     .par_iter()
-                    .map_init(|| self.work(keeping), |work, group| self.decode_together(group, work))
+                    .map(|group| works.with(|work| self.decode_together(group, work)))
                     .collect::<Result<_>>()?;
                 for (Located { scaled, .. }, chunk) in located.iter().zip(decoded.iter().flatten()) {
                     self.place(slabs, scaled, chunk.as_ref().map(|chunk| chunk.as_slice()), row.base, row.out);
