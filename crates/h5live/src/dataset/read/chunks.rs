@@ -158,12 +158,13 @@ impl Chunks<'_> {
         }
         let threads = rayon::current_num_threads();
         let bytes: usize = rows.iter().map(|row| row.out.len()).sum();
-        let one_core = !self.is_filtered() && (bytes < LARGE || others.len() > 1);
+        let by_rows = others.len() == 1 || rows.len() >= 2 * threads;
+        let one_core = !self.is_filtered() && (bytes < LARGE || !by_rows);
         if one_core || threads < 2 || rows.len() * others.len() < 2 {
             return self.read_some(slabs, others, &mut rows, found, &mut self.work(keeping));
         }
         let works = Works::new(|| self.work(keeping));
-        if others.len() == 1 || rows.len() >= 2 * threads {
+        if by_rows {
             // Rows that follow each other are for the same core as long as there are enough: their chunks may be neighbours.
             let worth = (ROWS_BYTES / self.grid.chunk_bytes.max(1)) as usize / others.len();
             let together = (rows.len() / (4 * threads)).min(worth).clamp(1, LOCATED);
