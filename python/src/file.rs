@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use h5live::WriterState;
+use h5live::{LockWarning, WriterState};
 use h5live_storage::{LockError, LockMode, Locking, Memory, Storage};
 use pyo3::exceptions::{PyFileExistsError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -279,9 +279,10 @@ impl File {
         (name, host, writer.map(|writer| writer.pid), writer.map(|writer| seconds(writer.since))).into_pyobject(py)
     }
 
-    /// What a user should know of the locks of this filesystem.
+    /// What a user should know of the locks of this filesystem; that locking is turned off, who did so knows.
     fn warning(&self) -> Option<String> {
-        self.handle.opened.file.warning()
+        let warning = self.handle.opened.file.warning().filter(|warning| *warning != LockWarning::TurnedOff);
+        warning.map(|warning| warning.to_string())
     }
 
     fn root(&self) -> PyResult<Group> {

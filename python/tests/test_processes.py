@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -282,3 +283,16 @@ def test_what_an_external_link_leads_to_is_closed_too(tmp_path):
     with h5live.File(tmp_path / "a.h5") as f:
         assert f["x"][()] == 1
     assert descriptors(tmp_path / "b.h5") == 0
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the locks fail")
+@pytest.mark.parametrize("locking, warns", [("None", True), ("'best-effort'", True), ("False", False)])
+def test_a_filesystem_without_locks_is_warned_of(tmp_path, locking, warns):
+    program = f"import h5live; h5live.File('new.h5', 'w', locking={locking})['x'] = 1; print(h5live.File('new.h5')['x'][()])"
+    tracer = ["strace", "-f", "-o", os.devnull, "-e", "trace=flock", "-e", "inject=flock:error=ENOLCK", "--"]
+    environment = {name: value for name, value in os.environ.items() if name != "HDF5_USE_FILE_LOCKING"}
+    done = subprocess.run(
+        [*tracer, sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=GUARD
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert ("RuntimeWarning" in done.stderr and "no file locks" in done.stderr) == warns, done.stderr

@@ -64,7 +64,7 @@ pub use h5live_format::selection as region;
 pub use h5live_storage::Locking;
 pub use half::f16;
 pub use lifecycle::{FileBuilder, Live};
-pub use live::{WriterIdentity, WriterState};
+pub use live::{LockWarning, WriterIdentity, WriterState};
 pub use num_complex::Complex;
 pub use selection::{IntoSelection, Selection, Slab};
 pub use structure::{AttributeValue, GroupBuilder};

@@ -11,7 +11,7 @@ use crate::dataset::refresh_together;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{File, Role};
 use crate::live::session::Session;
-use crate::live::{WriterIdentity, WriterState};
+use crate::live::{LockWarning, WriterIdentity, WriterState};
 use crate::members::Together;
 use crate::object::link_edit::GroupSettings;
 use crate::source::Patience;
@@ -283,8 +283,8 @@ impl File {
 
     /// What the user should know of locks on this filesystem, if they do not keep other writers out.
     #[must_use]
-    pub fn warning(&self) -> Option<String> {
-        self.session().ok()?.warning().map(str::to_owned)
+    pub fn warning(&self) -> Option<LockWarning> {
+        self.session().ok()?.warning()
     }
 
     /// Bytes of the file that nothing leads to any more; they are reclaimed when it is rewritten.

@@ -272,7 +272,7 @@ fn locking_can_be_turned_off() {
     const TEST: &str = "locking_can_be_turned_off";
     if let Some(path) = process::role() {
         let file = File::append(&path).unwrap();
-        return process::say(&file.warning().unwrap_or_default());
+        return process::say(&format!("{:?}", file.warning()));
     }
     let scratch = scratch();
     let path = scratch.path().join("run.h5");
@@ -281,15 +281,52 @@ fn locking_can_be_turned_off() {
     file.close().unwrap();
     // The parent's file is not live: all that keeps a second writer out is the lock.
     let file = File::append(&path).unwrap();
-    for (value, warns) in [("FALSE", true), ("0", true)] {
+    for value in ["FALSE", "0"] {
         let mut child =
             Program::this_test(TEST, &path.display().to_string()).env("HDF5_USE_FILE_LOCKING", value).start().unwrap();
         let warning = child.hear("its warning", LIMIT).unwrap();
-        assert_eq!(warning.contains("locking is turned off"), warns, "{warning:?}");
+        assert_eq!(warning, "Some(TurnedOff)");
         child.finish(LIMIT).unwrap();
     }
     let mut child =
         Program::this_test(TEST, &path.display().to_string()).env("HDF5_USE_FILE_LOCKING", "TRUE").start().unwrap();
     assert!(!child.wait(LIMIT).unwrap().success(), "with locks it is refused");
     drop(file);
+}
+
+/// A filesystem whose locks do not work, made with strace: it lets every `flock` fail. h5py is told nothing, either.
+#[test]
+fn a_filesystem_without_locks_is_warned_of() {
+    const TEST: &str = "a_filesystem_without_locks_is_warned_of";
+    if let Some(path) = process::role() {
+        return match File::create(&path) {
+            Ok(file) => {
+                KINDS[0].create(&file, "data").unwrap();
+                let live = file.go_live().unwrap();
+                process::say(&format!("{:?}: {}", file.warning(), file.warning().unwrap()));
+                live.close().unwrap();
+            }
+            Err(error) => process::say(&error.to_string()),
+        };
+    }
+    let said = |error: &str, locking: Option<&str>| {
+        let scratch = scratch();
+        let path = scratch.path().join("run.h5");
+        let injected = format!("inject=flock:error={error}");
+        let tracer = ["-f", "-o", "/dev/null", "-e", "trace=flock", "-e", &injected, "--"];
+        let program = Program::this_test(TEST, &path.display().to_string()).under("strace", &tracer);
+        // Nothing is what libhdf5 takes no notice of.
+        let mut child = program.env("HDF5_USE_FILE_LOCKING", locking.unwrap_or("")).start().unwrap();
+        let said = child.hear("its warning", LIMIT).unwrap();
+        child.finish(LIMIT).unwrap();
+        said
+    };
+    for error in ["ENOSYS", "EOPNOTSUPP", "ENOLCK"] {
+        for locking in [None, Some("BEST_EFFORT")] {
+            let said = said(error, locking);
+            assert!(said.starts_with("Some(NoLocks): this filesystem has no file locks"), "{error}: {said:?}");
+        }
+        let said = said(error, Some("TRUE"));
+        assert!(said.contains("HDF5_USE_FILE_LOCKING=BEST_EFFORT"), "{error}: {said:?}");
+    }
 }

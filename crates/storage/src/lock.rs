@@ -32,9 +32,9 @@ pub enum Locking {
     /// Take no locks.
     Off,
     /// Take locks; a file system without them is an error.
-    #[default]
     On,
-    /// Take locks; do without where the file system has none.
+    /// Take locks; do without where the file system has none. libhdf5 does this too where it is told nothing.
+    #[default]
     BestEffort,
 }
 
@@ -83,7 +83,7 @@ pub enum LockError {
 }
 
 impl Locking {
-    /// What `HDF5_USE_FILE_LOCKING` says; [`Locking::On`] when it is unset or says something libhdf5 would not understand either.
+    /// What `HDF5_USE_FILE_LOCKING` says; [`Locking::BestEffort`] when it is unset or says something libhdf5 would not understand either.
     pub fn from_env() -> Self {
         Self::parse(std::env::var_os("HDF5_USE_FILE_LOCKING").as_deref()).unwrap_or_default()
     }

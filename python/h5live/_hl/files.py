@@ -240,6 +240,9 @@ class File(Group):
         fapl._values["fileobj"] = None
         core.ask({"fapl": fapl, "fcpl": fcpl, "strict": strict, "swmr": swmr and mode == "r", "created": created})
         Group.__init__(self, h5f.FileID(core))
+        said = core.warning()
+        if said is not None:
+            warnings.warn(f"{self.filename}: {said}", RuntimeWarning, stacklevel=2)
 
     @classmethod
     def in_memory(cls, file_image=None, **kwargs):

@@ -15,6 +15,7 @@ use h5live_storage::{
 };
 
 use super::dataset::{WrittenDataset, can_grow, refuse_old_form, secure_layout};
+use super::exclusion::LockWarning;
 use super::follower::{Follower, WriterState};
 use super::trailer::{SessionId, Writer as Identity};
 use super::writer::Writer;
@@ -39,7 +40,7 @@ pub(crate) struct Session {
     /// Datasets changed since the last publication.
     dirty: BTreeSet<Addr>,
     root: Addr,
-    warning: Option<String>,
+    warning: Option<LockWarning>,
     /// Whether there may be datasets that another library made.
     made_elsewhere: bool,
     closed: bool,
@@ -69,7 +70,7 @@ impl Session {
         file.set_len(0).map_err(|source| Error::io("empty the file", source))?;
         let opened = Opened::new(file);
         let mut session = Self::create_on(opened.storage.clone(), root, userblock)?;
-        session.warning = no_exclusion(lock, lease.is_none());
+        session.warning = LockWarning::of(lock, lease.is_some());
         (session.file, session.lease, session.locking) = (Some(opened), lease, locking);
         Ok(session)
     }
@@ -112,7 +113,7 @@ impl Session {
         let lease = acquire(&file, locking)?;
         let opened = Opened::new(file);
         let mut session = Self::append_on(opened.storage.clone(), Some(opened.storage.clone()))?;
-        session.warning = no_exclusion(lock, lease.is_none());
+        session.warning = LockWarning::of(lock, lease.is_some());
         (session.file, session.lease, session.locking) = (Some(opened), lease, locking);
         if watched {
             session.go_live(false)?;
@@ -181,8 +182,8 @@ impl Session {
     }
 
     /// What the user should know about exclusion on this filesystem.
-    pub(crate) fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+    pub(crate) fn warning(&self) -> Option<LockWarning> {
+        self.warning
     }
 
     /// The dataset whose object header is at `at`, about to be changed, with what it needs to change.
@@ -426,17 +427,6 @@ fn check_userblock(bytes: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::unsupported(format!("a userblock of {bytes} bytes: it has none, or a power of 2 from 512 on")))
-}
-
-fn no_exclusion(lock: Lock, no_lease: bool) -> Option<String> {
-    match lock {
-        Lock::Unsupported => Some("this filesystem has no file locks: nothing keeps a second writer out".to_owned()),
-        Lock::Off => Some("file locking is turned off: nothing keeps a second writer out".to_owned()),
-        Lock::Held(_) if no_lease => {
-            Some("this filesystem has no byte-range locks: readers cannot tell whether the writer lives".to_owned())
-        }
-        Lock::Held(_) => None,
-    }
 }
 
 fn new_session_id() -> SessionId {
