@@ -24,6 +24,24 @@ fn frame(number: u64) -> Vec<u16> {
         .collect()
 }
 
+/// Appends so many of `frames`, from the first again after the last, publishing each, and tells the seconds that took.
+fn ours<T: h5live::Element + Copy>(
+    file: &h5live::File,
+    dataset: &h5live::Dataset,
+    frames: &[Vec<T>],
+    count: u64,
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let live = file.go_live()?;
+    let begun = Instant::now();
+    for frame in frames.iter().cycle().take(count as usize) {
+        dataset.append(frame)?;
+        live.publish()?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    live.close()?;
+    Ok(seconds)
+}
+
 fn theirs(path: &Path, count: u64, frames: &str, create: &str) -> Result<f64, Box<dyn std::error::Error>> {
     h5py::run(
         path,
@@ -52,17 +70,8 @@ pub(crate) fn frames(contest: &Contest) -> Outcome {
     let (path, other, bare) = (contest.path("frames.h5"), contest.path("frames-h5py.h5"), contest.path("frames.raw"));
     let ours = || {
         let file = h5live::File::create(&path)?;
-        let dataset =
-            file.new_dataset::<u8>("frames").shape([0, 1024, 1024]).unlimited().chunks([1, 1024, 1024]).create()?;
-        let live = file.go_live()?;
-        let begun = Instant::now();
-        for frame in frames.iter().cycle().take(COUNT as usize) {
-            dataset.append(frame)?;
-            live.publish()?;
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        live.close()?;
-        Ok(seconds)
+        let builder = file.new_dataset::<u8>("frames").shape([0, 1024, 1024]).unlimited().chunks([1, 1024, 1024]);
+        ours(&file, &builder.create()?, &frames, COUNT)
     };
     let written = || {
         let file = File::create(&bare)?;
@@ -99,16 +108,7 @@ pub(crate) fn frames_gzip(contest: &Contest) -> Outcome {
     let ours = || {
         let file = h5live::File::create(&path)?;
         let builder = file.new_dataset::<u16>("frames").shape([0, 512, 1024]).unlimited().chunks([1, 512, 1024]);
-        let dataset = builder.shuffle().gzip(4).create()?;
-        let live = file.go_live()?;
-        let begun = Instant::now();
-        for batch in batches.iter().cycle().take((COUNT / TOGETHER) as usize) {
-            dataset.append(batch)?;
-            live.publish()?;
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        live.close()?;
-        Ok(seconds)
+        ours(&file, &builder.shuffle().gzip(4).create()?, &batches, COUNT / TOGETHER)
     };
     contest.hold(
         3,
