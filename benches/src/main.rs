@@ -4,6 +4,7 @@
 //! its contestants in turn, several rounds of each, and compares the medians: ratios from one run on one machine. Files go
 //! to `$H5LIVE_BENCH_DIR`, or the system's temporary directory.
 
+mod buffer;
 mod contest;
 mod h5py;
 mod live;

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use bytemuck::Pod;
+
+use crate::buffer::Buffer;
 use crate::contest::{Contest, Contestant, Outcome, Work};
 use crate::h5py;
 
@@ -63,15 +66,16 @@ pub(crate) fn chunked(contest: &Contest) -> Outcome {
 }
 
 fn read_all(contest: &Contest, path: &Path, count: usize) -> Outcome {
-    let (mut ours, mut raw) = (vec![0.0f64; count], vec![0u8; count * 8]);
-    // Both buffers are touched, so that no contestant pays for its pages.
-    ours.fill(1.0);
-    raw.fill(1);
+    let (mut ours, mut raw) = (Buffer::new(count)?, Buffer::new(count * 8)?);
     let bytes = count as u64 * 8;
     contest.hold(
         5,
         &Work::Bytes(bytes),
-        vec![whole(path, &mut ours), bare(path, bytes, &mut raw), Contestant::measured("h5py", || theirs(path))],
+        vec![
+            whole(path, ours.as_mut_slice()),
+            bare(path, bytes, raw.as_mut_slice()),
+            Contestant::measured("h5py", || theirs(path)),
+        ],
     )
 }
 
@@ -162,7 +166,7 @@ pub(crate) fn small_chunks(contest: &Contest) -> Outcome {
 }
 
 /// Opening a file and reading the selected elements of its dataset, into memory that is there.
-fn selected<T: h5live::Element + Copy>(
+fn selected<T: h5live::Element + Pod>(
     contest: &Contest,
     path: &Path,
     slabs: &[h5live::Slab],
@@ -171,12 +175,10 @@ fn selected<T: h5live::Element + Copy>(
 ) -> Outcome {
     let lens: Vec<u64> = slabs.iter().map(h5live::Slab::len).collect();
     let count = lens.iter().product::<u64>();
-    let mut out = vec![T::blank(); count as usize];
-    // Touched, so that nobody pays for its pages.
+    let mut out = Buffer::<T>::new(count as usize)?;
     let slabs = slabs.to_vec();
-    h5live::File::open(path)?.dataset("data")?.read_into(slabs.clone(), &mut out)?;
     let ours = || {
-        h5live::File::open(path)?.dataset("data")?.read_into(slabs.clone(), &mut out)?;
+        h5live::File::open(path)?.dataset("data")?.read_into(slabs.clone(), out.as_mut_slice())?;
         Ok(())
     };
     let theirs = format!(

@@ -12,17 +12,28 @@
 
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 
-use super::lz77::{Decoded, WORD};
+use super::lz77::Decoded;
 use crate::Problem;
 
 const SHORTEST: usize = 4;
+/// Bytes that are copied at once.
+const WORD: usize = 8;
 
 pub(crate) fn decode(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
+    if output.len() < WIDE { sequences::<NARROW>(input, output) } else { sequences::<WIDE>(input, output) }
+}
+
+/// Decodes all sequences; short ones in windows of `WINDOW` bytes, where the output has as many.
+fn sequences<const WINDOW: usize>(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> {
     let truncated = || Problem::Truncated { length: input.len() };
     let mut decoded = Decoded::new(output);
     let mut rest = input;
     loop {
-        rest = short_sequences(rest, &mut decoded);
+        if let Some((window, at)) = decoded.window::<WINDOW>() {
+            let (after, end) = short_sequences(rest, window, at);
+            decoded.grow(end - at);
+            rest = after;
+        }
         let (&token, after) = rest.split_first().ok_or_else(truncated)?;
         let (literals, after) = length(usize::from(token >> 4), after).ok_or_else(truncated)?;
         if literals > after.len() {
@@ -39,21 +50,49 @@ pub(crate) fn decode(input: &[u8], output: &mut [u8]) -> Result<usize, Problem> 
     }
 }
 
-/// Decodes sequences as long as they are short, and tells what follows.
+/// How much is written past the end of what counts, at most: a sequence is decoded in steps of a whole word.
+const SLACK: usize = 2 * WORD;
+/// A window that reaches as far back from its middle as a reference does.
+const WIDE: usize = (1 << 17) + SLACK;
+/// A window for the smaller blocks that other filters make of their data.
+const NARROW: usize = (1 << 12) + SLACK;
+
+/// Decodes sequences as long as they are short and stay within the window, which holds `at` bytes so far. Tells what follows, and how
+/// many bytes the window holds then.
+///
+/// Two things make this fast. The window is an array whose length is a power of two and some slack, so that no masked position has to
+/// be compared with its end. And the next token is shifted out of bytes that are at hand already, so that nothing waits for it to
+/// be loaded from where the present sequence turns out to end: sequences overlap in the processor.
 #[inline(always)]
-fn short_sequences<'i>(mut rest: &'i [u8], decoded: &mut Decoded<'_>) -> &'i [u8] {
+fn short_sequences<'i, const WINDOW: usize>(
+    mut rest: &'i [u8],
+    window: &mut [u8; WINDOW],
+    mut at: usize,
+) -> (&'i [u8], usize) {
     // A token, as many literals as it can tell of by itself, and an offset.
     const LOOK: usize = 1 + 15 + 2;
+    const { assert!((WINDOW - SLACK).is_power_of_two()) };
+    let mask = WINDOW - SLACK - 1;
+    let Some(&(mut token)) = rest.first() else { return (rest, at) };
     while let Some(look) = rest.first_chunk::<LOOK>() {
-        let (literals, matched) = (usize::from(look[0] >> 4), usize::from(look[0] & 15) + SHORTEST);
-        let offset = u16::from_le_bytes([look[1 + literals], look[2 + literals]]);
-        let Some(bytes) = look[1..].first_chunk::<WORD>() else { break };
-        if !decoded.short(bytes, literals, offset.into(), matched) {
+        let (literals, matched) = (usize::from(token >> 4), usize::from(token & 15) + SHORTEST);
+        let offset = usize::from(u16::from_le_bytes([look[1 + literals], look[2 + literals]]));
+        let Some(&next) = look[3..].first_chunk::<WORD>() else { break };
+        let end = at + literals;
+        if (literals >= WORD) | (matched > 2 * WORD) | (offset < WORD) | (offset > end) | (end > mask) {
             break;
         }
+        window[at & mask..][..WORD].copy_from_slice(&look[1..1 + WORD]);
+        let (from, to) = ((end - offset) & mask, end & mask);
+        window.copy_within(from..from + WORD, to);
+        if matched > WORD {
+            window.copy_within(from + WORD..from + 2 * WORD, to + WORD);
+        }
+        at = end + matched;
+        token = (u64::from_le_bytes(next) >> (8 * literals)) as u8;
         rest = &rest[1 + literals + 2..];
     }
-    rest
+    (rest, at)
 }
 
 /// A length that goes on in bytes if it is 15, and what follows it.
@@ -123,11 +162,18 @@ mod tests {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) % below
         };
-        for round in 0..600 {
-            let length = random(30_000) as usize;
+        for round in 0..900 {
+            // Of blocks without a window, with one of either kind, and with several.
+            let length = random([2_000, 30_000, 400_000][round % 3]) as usize;
             let mut input: Vec<u8> = Vec::with_capacity(length);
             while input.len() < length {
-                match random(4) {
+                match random(6) {
+                    // Numbers of four bytes that differ in the lowest: a literal and seven bytes that were there, again and again.
+                    4 => (0..random(500)).for_each(|_| input.extend([random(16) as u8, 1, 0, 0])),
+                    5 if !input.is_empty() => {
+                        let from = input.len() - 1 - random(input.len().min(65_535) as u64) as usize;
+                        (from..(from + 4 + random(14) as usize)).for_each(|at| input.push(input[at]));
+                    }
                     0 if !input.is_empty() => {
                         let from = input.len() - 1 - random(input.len().min(70) as u64) as usize;
                         (from..from + random(300) as usize).for_each(|at| input.push(input[at]));

@@ -7,8 +7,6 @@ pub(crate) const LITERALS_AT_MOST: usize = 32;
 
 /// Runs and copies of at most so many bytes are made all at once, where there is room.
 const SHORT: usize = 16;
-/// Bytes of a word.
-pub(crate) const WORD: usize = 8;
 
 /// Output that is being decoded, from its start.
 pub(crate) struct Decoded<'o> {
@@ -22,25 +20,19 @@ impl<'o> Decoded<'o> {
         Self { output, length: 0 }
     }
 
-    /// Appends `count` of the literals and then `length` bytes from `back` bytes back, if they are as few and as plain as LZ4 mostly
-    /// has them, with room around them. Tells whether.
-    ///
-    /// Eight bytes go at a time, however many are needed: measured on numbers of four bytes, that is faster than sixteen.
-    #[inline(always)]
-    pub(crate) fn short(&mut self, literals: &[u8; WORD], count: usize, back: usize, length: usize) -> bool {
-        let (start, end) = (self.length, self.length + count);
-        if (count > WORD) | (length > SHORT) | (back < WORD) | (back > end) {
-            return false;
-        }
-        let Some(room) = self.output.get_mut(end - back..start + WORD + SHORT) else { return false };
-        let at = back - count;
-        room[at..at + WORD].copy_from_slice(literals);
-        room.copy_within(..WORD, back);
-        if length > WORD {
-            room.copy_within(WORD..SHORT, back + WORD);
-        }
-        self.length = end + length;
-        true
+    /// `LENGTH` bytes of the output, half of them decoded where there are as many on both sides; and how many are. None if the output is
+    /// shorter.
+    pub(crate) fn window<const LENGTH: usize>(&mut self) -> Option<(&mut [u8; LENGTH], usize)> {
+        let last = self.output.len().checked_sub(LENGTH)?;
+        let start = self.length.saturating_sub(LENGTH / 2).min(last);
+        let window = self.output[start..].first_chunk_mut()?;
+        Some((window, self.length - start))
+    }
+
+    /// Counts `count` bytes more as decoded, which [`Self::window`] was given.
+    pub(crate) fn grow(&mut self, count: usize) {
+        self.length += count;
+        debug_assert!(self.length <= self.output.len());
     }
 
     /// Bytes decoded.
@@ -144,41 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn short_ones_are_as_others_are() {
-        for count in 0..=8 {
-            for length in 0..=16 {
-                for back in [8, 9, 15, 16, 17, 39, 40] {
-                    let (mut short, mut others) = ([7; 64], [7; 64]);
-                    for output in [&mut short, &mut others] {
-                        output[..40].copy_from_slice(&std::array::from_fn::<u8, 40, _>(|at| at as u8));
-                    }
-                    let mut decoded = Decoded { output: &mut short, length: 40 };
-                    assert!(decoded.short(b"abcdefgh", count, back, length));
-                    let end = decoded.len();
-                    let mut decoded = Decoded { output: &mut others, length: 40 };
-                    decoded.literals(&b"abcdefgh"[..count]).unwrap();
-                    decoded.copy(back, length).unwrap();
-                    assert_eq!(
-                        (end, &short[..end]),
-                        (decoded.len(), &others[..end]),
-                        "{count}, {length} from {back} back"
-                    );
-                }
-            }
+    fn windows_are_around_the_end() {
+        let mut output: [u8; 100] = std::array::from_fn(|at| at as u8);
+        let mut decoded = Decoded { output: &mut output, length: 0 };
+        for (grown, expected) in [(0, (0, 0)), (9, (0, 9)), (41, (40, 10)), (39, (79, 10)), (11, (80, 20))] {
+            decoded.grow(grown);
+            let (window, at) = decoded.window::<20>().unwrap();
+            assert_eq!((window[0], at), expected, "{grown} more");
+            assert!(decoded.window::<101>().is_none());
         }
-    }
-
-    #[test]
-    fn what_is_not_short_is_left_alone() {
-        let mut output = [0; 64];
-        let mut decoded = Decoded { output: &mut output, length: 40 };
-        for (count, back, length) in [(9, 16, 7), (7, 7, 8), (0, 16, 17), (2, 43, 5)] {
-            assert!(!decoded.short(b"abcdefgh", count, back, length), "{count}, {length} from {back} back");
-        }
-        decoded.length = 41;
-        assert!(!decoded.short(b"abcdefgh", 0, 16, 4), "no room around it");
-        assert_eq!(decoded.len(), 41);
-        assert_eq!(output, [0; 64]);
     }
 
     #[test]
