@@ -24,7 +24,6 @@ use h5live_format::{Addr, Malformed, Why};
 use self::external::ExternalData;
 use self::virtual_dataset::VirtualData;
 use crate::attribute::attribute_methods;
-use crate::chunk::decoded::ViewId;
 use crate::chunk::grid::Grid;
 use crate::chunk::index::Index;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +31,7 @@ use crate::file::{File, Inner, Role};
 use crate::live::trailer::SessionId;
 use crate::object::header::ObjectHeader;
 use crate::selection::{Selection, elements};
+use crate::source::Look;
 use crate::value::{FileHeap, Value};
 
 /// Bytes of a chunk before filtering at most that are made room for, where nothing in the file says that there are so many.
@@ -80,7 +80,7 @@ pub(crate) enum Space {
 /// The dataset at one moment: its extent, and where its elements were then. Never changes.
 pub(crate) struct View {
     /// Tells it from every other.
-    pub(crate) id: ViewId,
+    pub(crate) look: Look,
     pub(crate) dims: Vec<u64>,
     pub(crate) storage: Storage,
     /// Session and commit of the structure it was read from, on a live file.
@@ -561,7 +561,7 @@ impl View {
                 Storage::Virtual(data)
             }
         };
-        Ok(Self { id: ViewId::next(), dims, storage, structure: None })
+        Ok(Self { look: Look::new(), dims, storage, structure: None })
     }
 
     /// The index of a chunked dataset, opened when first asked for.

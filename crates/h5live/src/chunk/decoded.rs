@@ -1,26 +1,15 @@
 //! Filtered chunks as they were decoded, kept: programs read a chunk row by row, and it would be decoded for each.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::source::Look;
 
 /// Bytes kept at most, of all datasets of a file together.
 const MOST_BYTES: usize = 32 << 20;
 
 /// The elements of a chunk, shared with whoever reads them.
 pub(crate) type Elements = Arc<Vec<u8>>;
-
-/// Tells the view of a dataset, which never changes, from every other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ViewId(u64);
-
-impl ViewId {
-    /// One that no view has.
-    pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
 
 /// The chunks of one file that were decoded lately.
 #[derive(Default)]
@@ -30,9 +19,9 @@ pub(crate) struct DecodedChunks {
 
 #[derive(Default)]
 struct Kept {
-    views: HashMap<ViewId, HashMap<Box<[u64]>, Chunk>>,
+    looks: HashMap<Look, HashMap<Box<[u64]>, Chunk>>,
     /// In the order in which they go, but for those that were asked for since: each of these stays for another round.
-    order: VecDeque<(ViewId, Box<[u64]>)>,
+    order: VecDeque<(Look, Box<[u64]>)>,
     bytes: usize,
 }
 
@@ -47,16 +36,16 @@ impl DecodedChunks {
         bytes <= MOST_BYTES as u64 / 2
     }
 
-    /// The elements of the chunk at these coordinates in a view, if they are kept.
-    pub(crate) fn get(&self, view: ViewId, scaled: &[u64]) -> Option<Elements> {
+    /// The elements of the chunk at these coordinates as a look found it, if they are kept.
+    pub(crate) fn get(&self, look: Look, scaled: &[u64]) -> Option<Elements> {
         let mut kept = self.kept();
-        let chunk = kept.views.get_mut(&view)?.get_mut(scaled)?;
+        let chunk = kept.looks.get_mut(&look)?.get_mut(scaled)?;
         chunk.was_asked_for = true;
         Some(chunk.elements.clone())
     }
 
     /// Keeps the elements of a chunk, in place of some that were not asked for lately.
-    pub(crate) fn keep(&self, view: ViewId, scaled: &[u64], elements: Elements) {
+    pub(crate) fn keep(&self, look: Look, scaled: &[u64], elements: Elements) {
         let bytes = elements.len();
         if bytes > MOST_BYTES {
             return;
@@ -70,12 +59,12 @@ impl DecodedChunks {
             }
         }
         let chunk = Chunk { elements, was_asked_for: false };
-        let before = kept.views.entry(view).or_default().insert(scaled.into(), chunk);
+        let before = kept.looks.entry(look).or_default().insert(scaled.into(), chunk);
         kept.bytes += bytes;
         match before {
             // Two threads have decoded the same.
             Some(before) => kept.bytes -= before.elements.len(),
-            None => kept.order.push_back((view, scaled.into())),
+            None => kept.order.push_back((look, scaled.into())),
         }
         // Memory is given back without the lock.
         drop(kept);
@@ -91,17 +80,17 @@ impl Kept {
     /// Takes out the chunk that is to go next; `None` if there is none.
     fn oldest(&mut self) -> Option<Elements> {
         loop {
-            let (view, scaled) = self.order.pop_front()?;
-            let of_view = self.views.get_mut(&view)?;
-            if let Some(chunk) = of_view.get_mut(&scaled)
+            let (look, scaled) = self.order.pop_front()?;
+            let of_look = self.looks.get_mut(&look)?;
+            if let Some(chunk) = of_look.get_mut(&scaled)
                 && std::mem::take(&mut chunk.was_asked_for)
             {
-                self.order.push_back((view, scaled));
+                self.order.push_back((look, scaled));
                 continue;
             }
-            let chunk = of_view.remove(&scaled)?;
-            if of_view.is_empty() {
-                self.views.remove(&view);
+            let chunk = of_look.remove(&scaled)?;
+            if of_look.is_empty() {
+                self.looks.remove(&look);
             }
             self.bytes -= chunk.elements.len();
             return Some(chunk.elements);
@@ -116,27 +105,27 @@ mod tests {
     #[test]
     fn what_is_asked_for_stays_and_no_more_is_kept_than_there_is_room_for() {
         let chunks = DecodedChunks::default();
-        let view = ViewId::next();
+        let look = Look::new();
         let elements = || Arc::new(vec![7; MOST_BYTES / 8]);
-        chunks.keep(view, &[0, 0], elements());
+        chunks.keep(look, &[0, 0], elements());
         for at in 1..20 {
-            assert!(chunks.get(view, &[0, 0]).is_some(), "asked for each time");
-            chunks.keep(view, &[at, 0], elements());
+            assert!(chunks.get(look, &[0, 0]).is_some(), "asked for each time");
+            chunks.keep(look, &[at, 0], elements());
         }
-        assert!(chunks.get(view, &[1, 0]).is_none());
-        assert!(chunks.get(view, &[19, 0]).is_some());
-        assert!(chunks.get(ViewId::next(), &[19, 0]).is_none());
+        assert!(chunks.get(look, &[1, 0]).is_none());
+        assert!(chunks.get(look, &[19, 0]).is_some());
+        assert!(chunks.get(Look::new(), &[19, 0]).is_none());
         let require_right_sum = || {
             let kept = chunks.kept();
-            let sum: usize = kept.views.values().flat_map(HashMap::values).map(|chunk| chunk.elements.len()).sum();
-            let count: usize = kept.views.values().map(HashMap::len).sum();
+            let sum: usize = kept.looks.values().flat_map(HashMap::values).map(|chunk| chunk.elements.len()).sum();
+            let count: usize = kept.looks.values().map(HashMap::len).sum();
             assert_eq!((kept.bytes, kept.order.len()), (sum, count));
             assert!(sum <= MOST_BYTES);
         };
         require_right_sum();
-        chunks.keep(view, &[19, 0], elements());
+        chunks.keep(look, &[19, 0], elements());
         require_right_sum();
-        chunks.keep(view, &[99, 0], Arc::new(vec![0; MOST_BYTES + 1]));
-        assert!(chunks.get(view, &[99, 0]).is_none());
+        chunks.keep(look, &[99, 0], Arc::new(vec![0; MOST_BYTES + 1]));
+        assert!(chunks.get(look, &[99, 0]).is_none());
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use h5live_format::message::ChunkIndex;
 
 use super::{Dataset, Shared, Storage, View};
-use crate::chunk::decoded::ViewId;
 use crate::error::Result;
 use crate::file::{Inner, Role};
 use crate::live::follower::Follower;
 use crate::live::trailer::Trailer;
+use crate::source::Look;
 
 impl Dataset {
     /// Shows what has been published of this dataset since the last look, in all its handles. Tells whether its extent
@@ -106,7 +106,7 @@ impl Shared {
         let mut next = match (entry, &before.storage) {
             (Some(_), Storage::Chunked { layout, .. }) if structure.is_some() && structure == before.structure => {
                 View {
-                    id: ViewId::next(),
+                    look: Look::new(),
                     dims: before.dims.clone(),
                     storage: Storage::Chunked { layout: layout.clone(), index: OnceLock::new() },
                     structure,
@@ -128,7 +128,7 @@ impl Shared {
             // What lies elsewhere than in chunks is found where it was.
             _ => return,
         };
-        self.set_view(View { id: ViewId::next(), dims: dims.to_vec(), storage, structure: before.structure });
+        self.set_view(View { look: Look::new(), dims: dims.to_vec(), storage, structure: before.structure });
     }
 
     /// Shows the dataset as its object header has it: for what the writer of this process has put there.

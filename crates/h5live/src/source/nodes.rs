@@ -10,8 +10,8 @@ use h5live_format::Addr;
 /// Bytes in the file of the nodes that are kept at most. Decoded, they take some four times as much.
 const MOST: u64 = 4 << 20;
 
-/// One look at an index. What was decoded for it holds for it and its clones alone: the next look sees what the file has
-/// become.
+/// One look at a dataset, or at an index. What was decoded for it holds for it and its clones alone: the next look sees what the file
+/// has become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Look(u64);
 

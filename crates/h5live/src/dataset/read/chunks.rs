@@ -90,7 +90,7 @@ impl Chunks<'_> {
     /// The elements of a chunk that was decoded before, if they were kept.
     fn kept(&self, keeping: Keeping, scaled: &[u64]) -> Option<Elements> {
         match keeping {
-            Keeping::Yes => self.file.decoded.get(self.view.id, scaled),
+            Keeping::Yes => self.file.decoded.get(self.view.look, scaled),
             Keeping::No => None,
         }
     }
@@ -109,7 +109,7 @@ impl Chunks<'_> {
         self.whole(scaled, stored, bytes, &mut chunk, work)?;
         let chunk = Arc::new(chunk);
         if work.keeping == Keeping::Yes && !self.is_plain(scaled, stored) {
-            self.file.decoded.keep(self.view.id, scaled, chunk.clone());
+            self.file.decoded.keep(self.view.look, scaled, chunk.clone());
         }
         Ok(chunk)
     }
