@@ -48,14 +48,14 @@ impl Describe {
             None if name.contains('%') => File::open_family(&self.file),
             None => File::open(&self.file),
         };
-        let opened = match opened.and_then(with_root) {
+        let opened = match opened {
             Ok(file) => {
                 fields.put_text("open", b"ok");
                 Some(file)
             }
             Err(error) => {
                 fields.put("open", failed(&error));
-                let followed = File::follow(&self.file).and_then(with_root).ok();
+                let followed = File::follow(&self.file).ok();
                 let followed = followed.filter(|file| can_be_followed(file, &error));
                 if followed.is_some() {
                     fields.put_text("open_swmr", b"ok");
@@ -74,12 +74,6 @@ impl Describe {
         writeln!(out, "{}", fields.done())?;
         Ok(out.flush()?)
     }
-}
-
-/// The file, if the header of its root group can be read: libhdf5 does not open it otherwise.
-fn with_root(file: File) -> h5live::Result<File> {
-    file.link_count(file.root().address())?;
-    Ok(file)
 }
 
 /// Whether libhdf5 lets readers open the file that allow for a writer, when `error` keeps others from it: by its superblock, one
