@@ -376,3 +376,23 @@ fn walk(object: &Object, depth: u32) {
         Object::Datatype(_) => {}
     }
 }
+
+/// A file of external data is opened when a byte of it is wanted, as by libhdf5: that one of several is missing matters to its own
+/// elements only.
+#[test]
+fn a_missing_external_file_stands_in_the_way_of_its_own_elements_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("external.h5");
+    let file = File::create(&path).unwrap();
+    // The last begins where the elements end.
+    let parts = ["first.raw", "second.raw", "spare.raw"].map(|name| (name.to_owned(), 0, Some(16)));
+    let dataset = file.new_dataset::<i32>("x").shape([8]).external(parts).create().unwrap();
+    dataset.write(.., &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+    file.close().unwrap();
+    assert!(!directory.path().join("spare.raw").exists());
+    let read = |elements| File::open(&path).unwrap().dataset("x").unwrap().read_vec::<i32>(elements);
+    assert_eq!(read(0..8).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    std::fs::remove_file(directory.path().join("second.raw")).unwrap();
+    assert_eq!(read(1..4).unwrap(), [2, 3, 4]);
+    assert!(read(3..5).unwrap_err().to_string().contains("second.raw"));
+}

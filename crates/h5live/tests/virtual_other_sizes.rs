@@ -22,7 +22,8 @@ for offset, length in SIZES:
         f.create_dataset("pairs", data=np.array([(word + tag, offset) for word in words], dtype=pair))
         f.create_dataset("numbers", data=np.arange(4) * offset + length)
 types = {"words": h5py.string_dtype(), "rows": rows, "pairs": pair, "numbers": "i8"}
-for name, sizes, members in [("virtual.h5", (8, 8), list(types)), ("narrow.h5", (4, 4), ["numbers"])]:
+over = [("virtual.h5", (8, 8), list(types)), ("narrow.h5", (4, 4), ["numbers"]), ("wide.h5", (16, 8), list(types))]
+for name, sizes, members in over:
     with create(name, sizes) as f:
         for member in members:
             layout = h5py.VirtualLayout((len(SIZES), 4), types[member])
@@ -31,7 +32,7 @@ for name, sizes, members in [("virtual.h5", (8, 8), list(types)), ("narrow.h5", 
             f.create_virtual_dataset(member, layout)
 plain = lambda value: value.decode() if isinstance(value, bytes) else value.tolist() if hasattr(value, "tolist") else value
 told = {}
-for name in ["virtual.h5", "narrow.h5"]:
+for name, _, _ in over:
     with h5py.File(name) as f:
         for member in f:
             values = f[member][()].ravel()
@@ -61,7 +62,7 @@ fn sources_of_every_size_are_read_as_h5py_reads_them() {
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let told: serde_json::Map<_, _> = serde_json::from_slice(&made.stdout).unwrap();
-    assert_eq!(told.len(), 5);
+    assert_eq!(told.len(), 9);
     for (name, expected) in told {
         let (file, member) = name.split_once('/').unwrap();
         let dataset = File::open(directory.path().join(file)).unwrap().dataset(member).unwrap();

@@ -55,7 +55,8 @@ impl Describe {
             }
             Err(error) => {
                 fields.put("open", failed(&error));
-                let followed = File::follow(&self.file).ok().filter(can_be_followed);
+                let followed = File::follow(&self.file).ok();
+                let followed = followed.filter(|file| can_be_followed(file, &error));
                 if followed.is_some() {
                     fields.put_text("open_swmr", b"ok");
                 }
@@ -75,9 +76,16 @@ impl Describe {
     }
 }
 
-/// Whether libhdf5 lets readers open the file that allow for a writer: by its superblock, one may be at work, or none.
-fn can_be_followed(file: &File) -> bool {
-    file.superblock_version() >= 3 && matches!(file.consistency_flags() & 0x05, 0x00 | 0x05)
+/// Whether libhdf5 lets readers open the file that allow for a writer, when `error` keeps others from it: by its superblock, one
+/// may be at work, or none. Only with a writer may the file be shorter than its superblock says.
+fn can_be_followed(file: &File, error: &Error) -> bool {
+    let is_short = matches!(error.kind(), ErrorKind::Truncated { .. });
+    file.superblock_version() >= 3
+        && match file.consistency_flags() & 0x05 {
+            0x00 => !is_short,
+            0x05 => true,
+            _ => false,
+        }
 }
 
 /// An error in the place of a value. Where all that is wrong is a filter that is not available, its number is there as well.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use h5live_format::local_heap::LocalHeap;
 use h5live_format::message::{ExternalFiles, Name};
@@ -48,26 +49,20 @@ impl ExternalData {
         self.pieces.iter().map(|piece| (piece.name.to_string_lossy().into_owned(), piece.offset, piece.size)).collect()
     }
 
-    /// Opens the files for reading.
-    pub(crate) fn open(&self, file: &Inner) -> Result<OpenData> {
-        self.open_each(|name| {
-            let path = file.find_other(name.as_bytes())?;
-            let storage = h5live_storage::File::open(&path)
-                .map_err(|source| Error::io("open a file of external data", source).in_file(&path))?;
-            Ok((path, storage))
-        })
+    /// The files, to be read.
+    pub(crate) fn to_read<'a>(&'a self, file: &'a Inner) -> Opened<'a> {
+        self.opened(file, Purpose::Read)
     }
 
-    fn open_each(&self, open: impl Fn(&Name) -> Result<(PathBuf, h5live_storage::File)>) -> Result<OpenData> {
+    fn opened<'a>(&'a self, file: &'a Inner, purpose: Purpose) -> Opened<'a> {
         let mut start = 0u64;
-        let mut pieces = Vec::new();
+        let mut pieces = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {
             let end = piece.size.map_or(u64::MAX, |size| start.saturating_add(size));
-            let (path, storage) = open(&piece.name)?;
-            pieces.push(OpenPiece { path, storage, start, end, offset: piece.offset });
+            pieces.push(OpenPiece { piece, start, end, storage: OnceLock::new() });
             start = end;
         }
-        Ok(OpenData { pieces })
+        Opened { file, purpose, pieces }
     }
 
     /// Writes selected elements, `bytes` in row-major order of the selection, to where they lie. A file that is missing is made
@@ -85,7 +80,7 @@ impl ExternalData {
             let why = format!("{} bytes were given and the selection has the shape {shape:?}", bytes.len());
             return Err(ErrorKind::Shape { given: vec![bytes.len() as u64], why }.into());
         }
-        let files = self.open_to_write(file)?;
+        let files = self.opened(file, Purpose::Write);
         let spans: Vec<_> = dims.iter().map(|dim| 0..*dim).collect();
         let write = |slabs: &[Slab], bytes: &[u8]| {
             let mut result = Ok(());
@@ -107,43 +102,69 @@ impl ExternalData {
             }
         }
     }
+}
 
-    fn open_to_write(&self, file: &Inner) -> Result<OpenData> {
-        self.open_each(|name| {
-            let path = match file.find_other(name.as_bytes()) {
-                Ok(found) => found,
-                Err(_) => {
-                    let name = name.to_string_lossy();
-                    // Joining an absolute path gives that path.
-                    file.path.parent().unwrap_or(Path::new("")).join(&*name)
-                }
-            };
-            let opened = match h5live_storage::File::open_read_write(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => h5live_storage::File::create_new(&path),
-                other => other,
-            };
-            opened
-                .map_err(|source| Error::io("open a file of external data", source).in_file(&path))
-                .map(|storage| (path.clone(), storage))
-        })
+/// What files are opened for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Read,
+    Write,
+}
+
+impl Purpose {
+    /// Opens the file that `file` calls `name`.
+    fn open(self, file: &Inner, name: &Name) -> Result<(PathBuf, h5live_storage::File)> {
+        let found = file.find_other(name.as_bytes());
+        let (path, opened) = match self {
+            Self::Read => {
+                let path = found?;
+                let opened = h5live_storage::File::open(&path);
+                (path, opened)
+            }
+            Self::Write => {
+                // Joining an absolute path gives that path.
+                let beside = || file.path.parent().unwrap_or(Path::new("")).join(&*name.to_string_lossy());
+                let path = found.unwrap_or_else(|_| beside());
+                let opened = match h5live_storage::File::open_read_write(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => h5live_storage::File::create_new(&path),
+                    other => other,
+                };
+                (path, opened)
+            }
+        };
+        match opened {
+            Ok(storage) => Ok((path, storage)),
+            Err(source) => Err(Error::io("open a file of external data", source).in_file(&path)),
+        }
     }
 }
 
-/// External data, their files open.
-pub(crate) struct OpenData {
-    pieces: Vec<OpenPiece>,
+/// External data in use. Each file is opened when a byte of it is wanted first: one that is missing stands in the way of
+/// its own bytes and of no others, as in libhdf5.
+pub(crate) struct Opened<'a> {
+    file: &'a Inner,
+    purpose: Purpose,
+    pieces: Vec<OpenPiece<'a>>,
 }
 
-struct OpenPiece {
-    path: PathBuf,
-    storage: h5live_storage::File,
+struct OpenPiece<'a> {
+    piece: &'a Piece,
     /// The bytes of the dataset that are here.
     start: u64,
     end: u64,
-    offset: u64,
+    storage: OnceLock<(PathBuf, h5live_storage::File)>,
 }
 
-impl OpenData {
+impl Opened<'_> {
+    /// The file of a piece, and where it is.
+    fn storage<'p>(&self, piece: &'p OpenPiece) -> Result<&'p (PathBuf, h5live_storage::File)> {
+        if let Some(open) = piece.storage.get() {
+            return Ok(open);
+        }
+        let open = self.purpose.open(self.file, &piece.piece.name)?;
+        Ok(piece.storage.get_or_init(|| open))
+    }
+
     /// Writes `bytes` from byte `at` of the dataset on.
     fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
         let end = at + bytes.len() as u64;
@@ -151,10 +172,10 @@ impl OpenData {
             let (from, to) = (at.max(piece.start), end.min(piece.end));
             if from < to {
                 let part = &bytes[(from - at) as usize..(to - at) as usize];
-                piece
-                    .storage
-                    .write_all_at(part, piece.offset.saturating_add(from - piece.start))
-                    .map_err(|source| Error::io("write external data", source).in_file(&piece.path))?;
+                let (path, storage) = self.storage(piece)?;
+                storage
+                    .write_all_at(part, piece.position(from))
+                    .map_err(|source| Error::io("write external data", source).in_file(path))?;
             }
         }
         match self.pieces.last() {
@@ -175,13 +196,21 @@ impl OpenData {
             if from >= to {
                 continue;
             }
-            let io = |source| Error::io("read external data", source).in_file(&piece.path);
-            let position = piece.offset.saturating_add(from - piece.start);
-            let left = piece.storage.size().map_err(io)?.saturating_sub(position);
+            let (path, storage) = self.storage(piece)?;
+            let io = |source| Error::io("read external data", source).in_file(path);
+            let position = piece.position(from);
+            let left = storage.size().map_err(io)?.saturating_sub(position);
             let len = (to - from).min(left) as usize;
             let start = (from - at) as usize;
-            piece.storage.read_exact_at(&mut buf[start..start + len], position).map_err(io)?;
+            storage.read_exact_at(&mut buf[start..start + len], position).map_err(io)?;
         }
         Ok(())
+    }
+}
+
+impl OpenPiece<'_> {
+    /// Where byte `at` of the dataset is in the file.
+    fn position(&self, at: u64) -> u64 {
+        self.piece.offset.saturating_add(at - self.start)
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn read(file: &Inner, meta: &Meta, view: &View, selection: &Selection
             }
         }
         Storage::External(data) => {
-            let data = data.open(file)?;
+            let data = data.to_read(file);
             gather.all(selection, &view.dims, out, &|at, buf| data.read(at, buf))
         }
         Storage::Chunked { layout, .. } => {

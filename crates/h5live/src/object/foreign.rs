@@ -1,7 +1,7 @@
 //! Elements of virtual datasets that refer to the heap of the file their source is in.
 //!
 //! Such an element has the address of a heap collection in the other file. It is marked with a number for that file, in
-//! bits that no address has, so that whoever follows it knows where.
+//! bits that no address has, so that whoever follows it knows where. Files whose addresses have less than 8 bytes have no such bits.
 
 use h5live_format::Addr;
 
@@ -22,13 +22,13 @@ pub(crate) fn pointer(from: &Inner, to: &Inner, addr: Addr) -> Result<Addr> {
     let too_large =
         || Error::unsupported("a virtual dataset over heap data of more or larger files than can be told apart");
     let number = u64::try_from(to.foreign_number(&file)).map_err(|_| too_large())?;
-    let fits = to.source.widths().offset == 8 && addr.0 >> ADDR_BITS == 0 && number < 1 << (63 - ADDR_BITS);
+    let fits = to.source.widths().offset >= 8 && addr.0 >> ADDR_BITS == 0 && number < 1 << (63 - ADDR_BITS);
     if fits { Ok(Addr(MARK | number << ADDR_BITS | addr.0)) } else { Err(too_large()) }
 }
 
 /// The file that an element in `file` points to, and the address there; `None` where it is its own.
 pub(crate) fn follow(file: &Inner, addr: Addr) -> Option<(File, Addr)> {
-    let is_marked = file.source.widths().offset == 8 && addr.0 & MARK != 0;
+    let is_marked = file.source.widths().offset >= 8 && addr.0 & MARK != 0;
     let number = (addr.0 & !MARK) >> ADDR_BITS;
     let file = is_marked.then(|| file.foreign(number as usize))??;
     Some((file, Addr(addr.0 & ((1 << ADDR_BITS) - 1))))
