@@ -30,7 +30,7 @@ class AttrID(ObjectID):
 
     @property
     def name(self):
-        return self._attribute_name
+        return self.get_name()
 
     @property
     def shape(self):
@@ -91,7 +91,7 @@ def create(loc, name, tid, space, obj_name=b".", lapl=None):
         raise OSError(f"Unable to synchronously create attribute (name already exists): {name!r}")
     shape = None if space._kind == h5s.NULL else list(space._dims)
     count = space.get_simple_extent_npoints()
-    raw = np.zeros(count * tid.get_size(), "u1")
+    raw = np.zeros(count * h5t._size(tid._desc), "u1")
     attributes.set(name, tid._datatype, shape, raw)
     return AttrID(core, attributes, name)
 

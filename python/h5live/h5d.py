@@ -146,7 +146,7 @@ class DatasetID(ObjectID):
         """Writes what `mspace` says of an array to what `fspace` selects."""
         selection = self._file_space(fspace)._selection()
         arr_obj = np.asarray(arr_obj)
-        if mtype is not None and arr_obj.dtype.kind != "O" and arr_obj.dtype.itemsize != mtype.get_size():
+        if mtype is not None and not arr_obj.dtype.hasobject and arr_obj.dtype.itemsize != mtype.get_size():
             # `mtype` tells what the bytes are, whatever numpy takes them for.
             arr_obj = np.frombuffer(arr_obj.tobytes(), mtype.dtype)
         elements = arr_obj.reshape(-1) if mspace is h5s.ALL or mspace == h5s.ALL else _from_memory(arr_obj, mspace)

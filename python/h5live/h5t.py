@@ -334,6 +334,22 @@ def _size(desc):
     return desc[1]
 
 
+def _memory_size(desc):
+    """Bytes of an element in the memory of libhdf5, which is the size that it tells: text of any length is a pointer there."""
+    if desc[0] == "vlen string":
+        return 8
+    if desc[0] == "array":
+        return int(np.prod(desc[1], dtype="u8")) * _memory_size(desc[2])
+    if desc[0] == "compound":
+        return desc[1] - sum(_growth(member) for _, _, member in desc[2])
+    return _size(desc)
+
+
+def _growth(desc):
+    """How many bytes more an element takes in the file than in memory."""
+    return _size(desc) - _memory_size(desc)
+
+
 # --- from numpy types to descriptions -----------------------------------------------------------------------------------
 
 
@@ -470,7 +486,7 @@ class TypeID(ObjectID):
         return _CLASSES[self._desc[0]]
 
     def get_size(self):
-        return _size(self._desc)
+        return _memory_size(self._desc)
 
     def set_size(self, size):
         raise TypeError(f"the size of {type(self).__name__} cannot be set")
@@ -756,14 +772,21 @@ class TypeCompoundID(TypeCompositeID):
     def get_member_class(self, member):
         return _CLASSES[self._member(member)[2][0]]
 
+    # Programs see offsets and sizes as they are in memory, the description has those of the file.
+
     def get_member_offset(self, member):
-        return self._member(member)[1]
+        at = self._member(member)[1]
+        return at - sum(_growth(part) for _, start, part in self._members() if start < at)
 
     def get_member_type(self, member):
         return _type_id(self._member(member)[2])
 
     def insert(self, name, offset, field):
-        self._set(2, self._members() + ((_text(name), int(offset), field._desc),))
+        offset, growth = int(offset), _growth(field._desc)
+        offsets = [self.get_member_offset(member) for member in range(self.get_nmembers())]
+        before = sum(_growth(part) for at, (_, _, part) in zip(offsets, self._members()) if at < offset)
+        moved = tuple((text, start + growth * (at > offset), part) for at, (text, start, part) in zip(offsets, self._members()))
+        self._change(("compound", self._desc[1] + growth, moved + ((_text(name), offset + before, field._desc),)))
 
     def pack(self):
         at, members = 0, []
@@ -773,7 +796,7 @@ class TypeCompoundID(TypeCompositeID):
         self._change(("compound", at, tuple(members)))
 
     def set_size(self, size):
-        self._set(1, int(size))
+        self._set(1, int(size) + _growth(self._desc))
 
 
 _CLASSES = {

@@ -84,6 +84,17 @@ impl Doing {
     }
 }
 
+/// The exception for `doing` something to a file that is closed. Programs tell from the phrase that creating failed for this.
+pub(crate) fn closed_while(doing: Doing) -> PyErr {
+    match doing {
+        Doing::CreateGroup | Doing::CreateDataset | Doing::CreateDatatype => {
+            let reason = "invalid identifier type to function: the file or object is closed; open it again";
+            doing.refusal(format!("{} ({reason})", doing.phrase()))
+        }
+        _ => crate::handle::closed(),
+    }
+}
+
 /// The exception for `error`, which came up while `doing`.
 pub(crate) fn raise(doing: Doing, error: &Error) -> PyErr {
     let phrase = doing.phrase();

@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::attributes::Attributes;
 use crate::dataset::{Dataset, parse_region};
 use crate::datatype::Datatype;
-use crate::errors::{Doing, OrRaise, raise};
+use crate::errors::{Doing, OrRaise, closed_while, raise};
 use crate::handle::Handle;
 
 /// A group.
@@ -80,7 +80,9 @@ impl Group {
     }
 
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
-        self.handle.check()?;
+        if !self.handle.is_open() {
+            return Err(closed_while(doing));
+        }
         if self.handle.writable { Ok(()) } else { Err(raise(doing, &ErrorKind::ReadOnly.into())) }
     }
 }

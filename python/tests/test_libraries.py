@@ -68,6 +68,32 @@ def test_hdf5plugin(tmp_path, options, code):
             assert dataset.id.get_create_plist().get_filter(0)[0] == code
 
 
+@pytest.mark.parametrize("dtype", ["u1", "f8", "S300", ("i4", (2,))], ids=str)
+@pytest.mark.parametrize("shape", [(100,), (20, 30)], ids=str)
+def test_blosc2_of_elements_of_any_size(tmp_path, dtype, shape):
+    dtype = np.dtype(dtype)
+    written = np.arange(np.prod(shape + dtype.shape)).astype(dtype.base).reshape(shape + dtype.shape)
+    with h5live.File(tmp_path / "a.h5", "w") as f:
+        f.create_dataset("x", shape, dtype, chunks=shape[:-1] + (10,), compression=32026)[...] = written
+        assert (f["x"][...] == written).all()
+    h5py = pytest.importorskip("h5py")
+    pytest.importorskip("hdf5plugin")
+    with h5py.File(tmp_path / "a.h5") as f:
+        assert (f["x"][...] == written).all()
+
+
+def test_blosc2_reads_frames_in_a_file_itself(tmp_path):
+    """As b2h5py does: also where nothing was to be compressed."""
+    blosc2 = pytest.importorskip("blosc2")
+    data = np.arange(24, dtype="i8").reshape(4, 6)
+    with h5live.File(tmp_path / "a.h5", "w") as f:
+        x = f.create_dataset("x", data=data, chunks=(2, 3), compression=32026)
+        places = [x.id.get_chunk_info_by_coord(at).byte_offset for at in [(0, 0), (2, 3)]]
+    for place, chunk in zip(places, (data[:2, :3], data[2:, 3:])):
+        found = blosc2.open(str(tmp_path / "a.h5"), mode="r", offset=place)
+        assert found.shape == (2, 3) and (found[...].view("i8") == chunk).all()
+
+
 @pytest.mark.parametrize("code, options", [(32001, (0, 0, 0, 0, 5, 1, 5)), (32008, (0, 2)), (32004, ()), (32015, (3,)), (307, (9,))])
 def test_filters_by_number(tmp_path, code, options):
     data = np.arange(1000)

@@ -62,7 +62,9 @@ impl Filter for Blosc2 {
         let mut settled = settle([1, 0], &given, form)?;
         compression(Version::V2, &settled)?;
         let dims: Option<Vec<u32>> = form.dims.iter().map(|dim| u32::try_from(*dim).ok()).collect();
-        if let Some(dims) = dims.filter(|dims| (2..=AXES_AT_MOST).contains(&dims.len())) {
+        // An array's elements are of the frame's element size: of others (those that are too large, or arrays themselves) none can be made.
+        let fits = form.element.size() == settled[2];
+        if let Some(dims) = dims.filter(|dims| fits && (2..=AXES_AT_MOST).contains(&dims.len())) {
             settled.push(dims.len() as u32);
             settled.extend(dims);
         }
@@ -80,7 +82,8 @@ impl Filter for Blosc2 {
             _ => &[],
         };
         frame::encode(&settings, values[2], dims, input, output)?;
-        Ok(Encoded::by_length(input, output))
+        // Whether or not it got shorter: programs read frames in files with Blosc2's own library, which finds none in a skipped chunk.
+        Ok(Encoded::Done)
     }
 }
 
@@ -125,4 +128,33 @@ fn compression(version: Version, values: &[u32]) -> Result<Compression, Problem>
         other => return Err(Problem::values(format!("compression {other}"))),
     };
     Ok(Compression { version, element, level, shuffle, codec })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::ElementType;
+
+    #[test]
+    fn only_elements_of_the_frames_size_make_an_array() {
+        let other = |size| ElementType::Other { size };
+        for (element, size, is_array) in [
+            (other(8), 8, true),
+            (other(300), 1, false),
+            (ElementType::Array { count: 2, base: Box::new(other(4)) }, 4, false),
+        ] {
+            let form = ChunkForm { dims: &[6, 7], element: &element, fill: None };
+            let settled = Blosc2.settle(&[], &form).unwrap();
+            assert_eq!(settled[2], size);
+            assert_eq!(settled.get(7..), Some(if is_array { &[2, 6, 7][..] } else { &[] }));
+        }
+    }
+
+    #[test]
+    fn a_frame_is_kept_though_it_is_longer_and_says_what_its_elements_are() {
+        let mut stored = Vec::new();
+        let done = Blosc2.encode(&[1, 0, 2, 4, 5, 1, 0, 2, 1, 2], &[1, 2, 3, 4], &mut stored);
+        assert_eq!(done, Ok(Encoded::Done));
+        assert!(stored.windows(3).any(|bytes| bytes == b"|V2"));
+    }
 }

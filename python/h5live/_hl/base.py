@@ -17,6 +17,22 @@ def is_hdf5(fname):
     return _is_hdf5(os.path.abspath(os.fspath(fname)))
 
 
+class cached_property:
+    """A property that is computed once for each object.
+
+    Other than functools' one it takes its name from the function, so that it can be put into a class that is there already.
+    """
+
+    def __init__(self, func):
+        self.func, self.__doc__ = func, func.__doc__
+
+    def __get__(self, obj, owner=None):
+        if obj is None:
+            return self
+        found = obj.__dict__[self.func.__name__] = self.func(obj)
+        return found
+
+
 def product(nums):
     """The product of numbers, in Python's integers."""
     prod = 1

@@ -7,7 +7,7 @@ from warnings import warn
 
 import numpy as np
 
-from .. import _convert, h5d, h5ds, h5p, h5r, h5s, h5t, h5z
+from .. import _convert, _selector, h5d, h5ds, h5p, h5r, h5s, h5t, h5z
 from .._objects import phil, with_phil  # noqa: F401
 from ..h5py_warnings import H5pyDeprecationWarning
 from . import base, filters
@@ -552,11 +552,27 @@ class Dataset(HLObject):
             for at in range(dcpl.get_virtual_count())
         ]
 
+    # What follows are h5py's private names for how it reads, which libraries that read in ways of their own ask for.
+
+    @property
+    def _extent_type(self):
+        return self.id.get_space().get_simple_extent_type()
+
+    @property
+    def _is_empty(self):
+        return self._extent_type == h5s.NULL
+
+    @property
+    def _selector(self):
+        return _selector.Selector(self.id.get_space())
+
     @property
     def _fast_reader(self):
-        from .._selector import Reader
+        return _selector.Reader(self.id)
 
-        return Reader(self.id)
+    @property
+    def _fast_read_ok(self):
+        return self._extent_type == h5s.SIMPLE and isinstance(self.id.get_type(), (h5t.TypeIntegerID, h5t.TypeFloatID))
 
     @property
     def is_scale(self):
@@ -589,7 +605,7 @@ class Dataset(HLObject):
         core = self._core
         size = [int(dim) for dim in size]
         if len(size) != core.rank:
-            raise ValueError(f"Dimensionality mismatch: the dataset has {core.rank} dimensions, {len(size)} sizes were given")
+            raise TypeError(f"New shape length ({len(size)}) must match dataset rank ({core.rank})")
         if any(dim < 0 for dim in size):
             raise ValueError(f"Unable to change a dataset's dimensions (negative size in {tuple(size)})")
         core.resize(size)

@@ -32,8 +32,18 @@ def select(shape, args, dataset=None):
     chosen = _h5live.Selection.parse(args, list(shape))
     space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
     space._set_selection(chosen)
-    cls = FancySelection if chosen.lists() is not None else SimpleSelection
-    return cls(shape, space, chosen.whole_shape, array_shape=chosen.shape)
+    if chosen.lists() is not None:
+        return FancySelection(shape, space, chosen.whole_shape, array_shape=chosen.shape)
+    return SimpleSelection(shape, space, _hyperslab(chosen))
+
+
+def _hyperslab(chosen):
+    """What one pattern per axis selects, as a `SimpleSelection` has it."""
+    slabs = chosen.slabs()
+    rank = len(chosen.whole_shape)
+    start = (0,) * rank if slabs is None else tuple(at for at, *_ in slabs)
+    step = (1,) * rank if slabs is None else tuple(step if times > 1 else 1 for _, step, times, _ in slabs)
+    return start, chosen.whole_shape, step, chosen.numbers
 
 
 class Selection:
@@ -134,48 +144,40 @@ class PointSelection(Selection):
 class SimpleSelection(Selection):
     """One pattern per axis."""
 
-    def __init__(self, shape, spaceid=None, hyperslab=None, array_shape=None):
+    def __init__(self, shape, spaceid=None, hyperslab=None):
+        """`hyperslab` has for each axis where it starts, how many there are, how far apart, and whether a number was given."""
         super().__init__(shape, spaceid)
-        self._mshape = tuple(hyperslab) if hyperslab is not None else self._shape
-        self._array_shape = self._mshape if array_shape is None else array_shape
+        rank = len(self._shape)
+        # In the form h5py has it, since libraries that read chunks by themselves look here.
+        self._sel = ((0,) * rank, self._shape, (1,) * rank, (False,) * rank) if hyperslab is None else hyperslab
 
     @property
     def mshape(self):
-        return self._mshape
+        return self._sel[1]
 
     @property
     def array_shape(self):
-        return self._array_shape
+        _, count, _, numbers = self._sel
+        return tuple(dim for dim, number in zip(count, numbers) if not number)
 
     def expand_shape(self, source_shape):
         """`source_shape` with axes of one element where the selection has numbers."""
+        _, count, _, numbers = self._sel
         source = list(source_shape)
         expanded = []
-        for dim, array_dim in zip(reversed(self.mshape), _marked(self.mshape, self._array_shape)):
-            if array_dim is None:
+        for dim, number in zip(reversed(count), reversed(numbers)):
+            if number or not source:
                 expanded.append(1)
-            elif source and source[-1] in (1, dim):
+            elif source[-1] in (1, dim):
                 expanded.append(source.pop())
-            elif source:
-                raise TypeError(f"Can't broadcast {source_shape} -> {self.array_shape}")
             else:
-                expanded.append(1)
+                raise TypeError(f"Can't broadcast {source_shape} -> {self.array_shape}")
         if any(dim > 1 for dim in source):
             raise TypeError(f"Can't broadcast {source_shape} -> {self.array_shape}")
         return tuple(reversed(expanded))
 
     def broadcast(self, source_shape):
         yield self._id
-
-
-def _marked(mshape, array_shape):
-    """The axes of an array from the last on, None for those the selection has and the array has not."""
-    rest = list(array_shape)
-    for dim in reversed(mshape):
-        if rest and rest[-1] == dim:
-            yield rest.pop()
-        else:
-            yield None
 
 
 class FancySelection(Selection):

@@ -123,8 +123,8 @@ fn coordinates(index: usize, shape: &[usize]) -> Vec<usize> {
     found
 }
 
-/// The metalayer of an array that is one chunk and one block.
-pub(super) fn describe(dims: &[u32]) -> Vec<u8> {
+/// The metalayer of an array, of elements of `element` bytes, that is one chunk and one block.
+pub(super) fn describe(element: u32, dims: &[u32]) -> Vec<u8> {
     let rank = dims.len() as u8;
     let mut layer = vec![0x97, 0, rank, 0x90 + rank];
     for dim in dims {
@@ -138,7 +138,10 @@ pub(super) fn describe(dims: &[u32]) -> Vec<u8> {
             layer.extend(dim.to_be_bytes());
         }
     }
-    // No type is given: an empty one, in numpy's notation.
-    layer.extend([0, 0xdb, 0, 0, 0, 0]);
+    // The type in numpy's notation. Of the elements nothing is known but their size; the Blosc2 library opens no array without a type.
+    let name = format!("|V{element}");
+    layer.extend([0, 0xdb]);
+    layer.extend((name.len() as u32).to_be_bytes());
+    layer.extend(name.as_bytes());
     layer
 }

@@ -181,8 +181,8 @@ impl Header {
         let [f0, f1, f2, f3, f4, f5, _codec, _codec_parameter, p0, p1, p2, p3, p4, p5, flags2, flags] = *long;
         for (filter, parameter) in [(f0, p0), (f1, p1), (f2, p2), (f3, p3), (f4, p4), (f5, p5)] {
             self.steps.push(match filter {
-                // Precision that was cut off stays so.
-                0 | 4 => continue,
+                // Precision that was cut off stays so: of floating-point numbers (4), of integers (36).
+                0 | 4 | 36 => continue,
                 1 => (Step::Shuffle, parameter),
                 2 => (Step::BitShuffle, 0),
                 3 => (Step::Delta, 0),

@@ -176,7 +176,7 @@ pub(super) fn encode(
     } else {
         output.extend([0x93, 0xcd, 0, 17, 0xde, 0, 1, 0xa4]);
         output.extend(b"b2nd");
-        let layer = super::array::describe(dims);
+        let layer = super::array::describe(element, dims);
         // The place of the metalayer: after the number itself and the list's end.
         output.push(0xd2);
         output.extend((HEADER_SIZE as u32 + 20).to_be_bytes());
