@@ -98,7 +98,8 @@ impl Header {
     /// Decodes the header at file address `at`.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new(Self::WHAT, at, bytes);
-        signature_and_version(&mut cursor, "BTHD")?;
+        cursor.signature("BTHD")?;
+        cursor.version(0)?;
         let header = Self {
             kind: cursor.u8("type")?,
             node_size: cursor.u32("node size")?,
@@ -281,7 +282,8 @@ impl<R: Record> Node<R> {
         let leaf = depth == 0;
         let what = if leaf { "version 2 B-tree leaf node" } else { "version 2 B-tree internal node" };
         let mut cursor = Cursor::new(what, at, bytes);
-        signature_and_version(&mut cursor, if leaf { "BTLF" } else { "BTIN" })?;
+        cursor.signature(if leaf { "BTLF" } else { "BTIN" })?;
+        cursor.version(0)?;
         let kind = cursor.u8("type")?;
         if kind != layout.kind {
             return Err(cursor.bad_value("type", kind.into(), "is not that of the tree's header"));
@@ -515,14 +517,6 @@ impl<R: Record> Tree<R> {
 
     fn malformed(&self, field: &'static str, value: u64, expected: &'static str) -> Malformed {
         Malformed { what: "version 2 B-tree", at: self.at, why: Why::Value { field, value, expected } }
-    }
-}
-
-fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Result<()> {
-    cursor.signature(signature)?;
-    match cursor.u8("version")? {
-        0 => Ok(()),
-        version => Err(cursor.error(Why::Version(version))),
     }
 }
 

@@ -145,6 +145,14 @@ impl<'a> Cursor<'a> {
         Err(self.error(Why::Signature { expected, found: found.to_vec() }))
     }
 
+    /// Requires the next byte to be the version `expected`, the only one there is of the structure.
+    pub fn version(&mut self, expected: u8) -> Result<()> {
+        match self.u8("version")? {
+            version if version == expected => Ok(()),
+            other => Err(self.error(Why::Version(other))),
+        }
+    }
+
     /// Reads a stored checksum and requires it to be that of all bytes before it. While fuzzing any will do: hardly a changed
     /// structure would be looked at otherwise.
     pub fn checksum(&mut self) -> Result<()> {

@@ -89,7 +89,8 @@ impl Header {
     /// Decodes the header at file address `at`.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new(Self::WHAT, at, bytes);
-        signature_and_version(&mut cursor, "EAHD")?;
+        cursor.signature("EAHD")?;
+        cursor.version(0)?;
         let client = ArrayClient::decode(&mut cursor)?;
         let element_size = cursor.u8("element size")?;
         let parameters = Parameters {
@@ -532,7 +533,8 @@ impl Geometry {
         bytes: &'a [u8],
     ) -> Result<(Cursor<'a>, Addr)> {
         let mut cursor = Cursor::new(what, at, bytes);
-        signature_and_version(&mut cursor, name)?;
+        cursor.signature(name)?;
+        cursor.version(0)?;
         self.form.client().require(&mut cursor)?;
         let header = cursor.defined_addr("header address", self.form.widths())?;
         Ok((cursor, header))
@@ -741,14 +743,6 @@ impl Page {
         geometry.form.encode_many(&self.elements, &mut out);
         out.put_checksum_from(0);
         out
-    }
-}
-
-fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Result<()> {
-    cursor.signature(signature)?;
-    match cursor.u8("version")? {
-        0 => Ok(()),
-        version => Err(cursor.error(Why::Version(version))),
     }
 }
 

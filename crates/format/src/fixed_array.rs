@@ -38,7 +38,8 @@ impl Header {
     /// Decodes the header at file address `at`.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new(Self::WHAT, at, bytes);
-        signature_and_version(&mut cursor, "FAHD")?;
+        cursor.signature("FAHD")?;
+        cursor.version(0)?;
         let client = ArrayClient::decode(&mut cursor)?;
         let element_size = cursor.u8("entry size")?;
         let page_bits = cursor.u8("page bits")?;
@@ -216,7 +217,8 @@ impl Geometry {
 
     fn start<'a>(&self, at: u64, bytes: &'a [u8]) -> Result<(Cursor<'a>, Addr)> {
         let mut cursor = Cursor::new("fixed array data block", at, bytes);
-        signature_and_version(&mut cursor, "FADB")?;
+        cursor.signature("FADB")?;
+        cursor.version(0)?;
         self.form.client().require(&mut cursor)?;
         let header = cursor.defined_addr("header address", self.form.widths())?;
         Ok((cursor, header))
@@ -312,14 +314,6 @@ impl Page {
         geometry.form.encode_many(&self.elements, &mut out);
         out.put_checksum_from(0);
         out
-    }
-}
-
-fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Result<()> {
-    cursor.signature(signature)?;
-    match cursor.u8("version")? {
-        0 => Ok(()),
-        version => Err(cursor.error(Why::Version(version))),
     }
 }
 

@@ -410,7 +410,8 @@ impl Header {
     }
 
     fn start(cursor: &mut Cursor<'_>) -> Result<(u16, u16)> {
-        signature_and_version(cursor, "FRHP")?;
+        cursor.signature("FRHP")?;
+        cursor.version(0)?;
         Ok((cursor.u16("heap ID length")?, cursor.u16("I/O filters' encoded length")?))
     }
 }
@@ -438,7 +439,8 @@ impl<B: AsRef<[u8]>> DirectBlock<B> {
     pub fn decode(block: B, at: u64, header: &Header, widths: Widths) -> Result<Self> {
         let bytes = block.as_ref();
         let mut cursor = Cursor::new(Self::WHAT, at, bytes);
-        signature_and_version(&mut cursor, "FHDB")?;
+        cursor.signature("FHDB")?;
+        cursor.version(0)?;
         let heap = cursor.defined_addr("heap header address", widths)?;
         let offset = cursor.uint("block offset", header.table.offset_width())?;
         if header.checksum_direct_blocks {
@@ -591,7 +593,8 @@ impl IndirectBlock {
     /// Decodes the indirect block at file address `at`, which has `rows` rows.
     pub fn decode(bytes: &[u8], at: u64, rows: u16, header: &Header, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("fractal heap indirect block", at, bytes);
-        signature_and_version(&mut cursor, "FHIB")?;
+        cursor.signature("FHIB")?;
+        cursor.version(0)?;
         let heap = cursor.defined_addr("heap header address", widths)?;
         let offset = cursor.uint("block offset", header.table.offset_width())?;
         let width = u64::from(header.table.width);
@@ -792,14 +795,6 @@ impl IdForm {
     /// Whether a tiny object's length takes 12 bits: IDs so long that 4 would not do.
     fn tiny_extended(&self) -> bool {
         self.id_length > 18
-    }
-}
-
-fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Result<()> {
-    cursor.signature(signature)?;
-    match cursor.u8("version")? {
-        0 => Ok(()),
-        version => Err(cursor.error(Why::Version(version))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Free-space managers (III.H): which parts of the file, or of a fractal heap, are free.
 
-use crate::{Addr, Cursor, Result, Why, Widths};
+use crate::{Addr, Cursor, Result, Widths};
 
 /// Whose free space is managed ("Client ID").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,7 +52,8 @@ impl FreeSpaceHeader {
     /// Decodes the header at file address `at`.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("free-space manager header", at, bytes);
-        signature_and_version(&mut cursor, "FSHD")?;
+        cursor.signature("FSHD")?;
+        cursor.version(0)?;
         let client = match cursor.u8("client ID")? {
             0 => FreeSpaceClient::FractalHeap,
             1 => FreeSpaceClient::File,
@@ -125,7 +126,8 @@ impl FreeSpaceList {
     /// Decodes the list at file address `at`; `header.list_used` bytes of it are needed.
     pub fn decode(bytes: &[u8], at: u64, header: &FreeSpaceHeader, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("free-space section list", at, bytes);
-        signature_and_version(&mut cursor, "FSSE")?;
+        cursor.signature("FSSE")?;
+        cursor.version(0)?;
         let manager = cursor.defined_addr("free-space manager header address", widths)?;
         let count_width = limit_width(header.serialized_sections);
         let size_width = limit_width(header.max_section_size);
@@ -170,14 +172,6 @@ fn section_kind(cursor: &mut Cursor<'_>, client: FreeSpaceClient, offset_width: 
 /// Bytes a value of at most `limit` takes.
 fn limit_width(limit: u64) -> usize {
     limit.max(1).ilog2() as usize / 8 + 1
-}
-
-fn signature_and_version(cursor: &mut Cursor<'_>, signature: &'static str) -> Result<()> {
-    cursor.signature(signature)?;
-    match cursor.u8("version")? {
-        0 => Ok(()),
-        version => Err(cursor.error(Why::Version(version))),
-    }
 }
 
 #[cfg(test)]

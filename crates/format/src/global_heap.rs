@@ -154,10 +154,7 @@ impl<'a> Collection<'a> {
 
     fn prefix(cursor: &mut Cursor<'_>, widths: Widths) -> Result<u64> {
         cursor.signature("GCOL")?;
-        match cursor.u8("version")? {
-            1 => {}
-            version => return Err(cursor.error(Why::Version(version))),
-        }
+        cursor.version(1)?;
         cursor.skip("reserved", 3)?;
         let size = cursor.length("collection size", widths)?;
         if size < Self::prefix_size(widths) {

@@ -1,6 +1,6 @@
 //! Local heaps (III.D): the link names of an old group, and the file names of external storage.
 
-use crate::{Addr, Cursor, Put, Result, Why, Widths};
+use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// The header of a local heap ("HEAP"). Its bytes lie in a data segment elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +24,7 @@ impl LocalHeap {
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("local heap", at, bytes);
         cursor.signature("HEAP")?;
-        match cursor.u8("version")? {
-            0 => {}
-            version => return Err(cursor.error(Why::Version(version))),
-        }
+        cursor.version(0)?;
         cursor.skip("reserved", 3)?;
         Ok(Self {
             segment_size: cursor.length("data segment size", widths)?,

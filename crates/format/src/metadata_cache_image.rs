@@ -1,7 +1,7 @@
 //! The metadata cache image block ("MDCI", HDF5 1.10; not in the specification's text): copies of structures as libhdf5's
 //! cache had them at close. They are newer than what lies at their addresses.
 
-use crate::{Addr, Cursor, Result, Why, Widths};
+use crate::{Addr, Cursor, Result, Widths};
 
 /// One structure of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,7 @@ const ENTRY_HEAD: usize = 4 + 3 * 2 + 4;
 pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Vec<CachedEntry>> {
     let mut cursor = Cursor::new(WHAT, at, bytes);
     cursor.signature("MDCI")?;
-    match cursor.u8("version")? {
-        0 => {}
-        version => return Err(cursor.error(Why::Version(version))),
-    }
+    cursor.version(0)?;
     cursor.skip("flags", 1)?;
     cursor.length("image data length", widths)?;
     let count = cursor.u32("number of entries")?;

@@ -4,7 +4,7 @@
 //! (records of type 7) later; most messages lie in the fractal heap of their index.
 
 use crate::btree_v2::Record;
-use crate::{Addr, Cursor, Put, Result, Why, Widths};
+use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// One index of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +47,7 @@ impl SharedMessageTable {
         cursor.signature("SMTB")?;
         let mut decoded = Vec::new();
         for _ in 0..indexes {
-            match cursor.u8("version")? {
-                0 => {}
-                version => return Err(cursor.error(Why::Version(version))),
-            }
+            cursor.version(0)?;
             let is_tree = match cursor.u8("index type")? {
                 0 => false,
                 1 => true,

@@ -1,6 +1,6 @@
 //! Symbol table nodes (III.B) and entries (III.C): the links of old groups, and the root group of old superblocks.
 
-use crate::{Addr, Cursor, Put, Result, Why, Widths};
+use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// A link of an old group, or the root group in a superblock of version 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +116,7 @@ impl SymbolTableNode {
 
     fn start(cursor: &mut Cursor<'_>) -> Result<u16> {
         cursor.signature("SNOD")?;
-        match cursor.u8("version")? {
-            1 => {}
-            version => return Err(cursor.error(Why::Version(version))),
-        }
+        cursor.version(1)?;
         cursor.skip("reserved", 1)?;
         cursor.u16("number of symbols")
     }

@@ -1,7 +1,6 @@
 //! The attribute info message: how an object stores its attributes (specification IV.A.2.v).
 
 use super::phase_change::{CreationOrder, DenseStorage, put_info, read_info};
-use super::read_version;
 use crate::{Cursor, Result, Widths};
 
 /// What changes about the attributes of an object as a whole.
@@ -22,7 +21,7 @@ impl AttributeInfo {
     /// An unknown version, contradicting fields, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("attribute info message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let (creation_order, dense) = read_info(&mut cursor, ORDER_WIDTH, widths)?;
         Ok(Self { creation_order, dense })
     }

@@ -1,6 +1,5 @@
 //! The B-tree "K" values message of the superblock extension (specification IV.A.2.t).
 
-use super::read_version;
 use crate::{Cursor, Put, Result};
 
 /// Half the entries of a full node of a version 1 B-tree, by kind of node.
@@ -28,7 +27,7 @@ impl BTreeK {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Self> {
         let mut cursor = Cursor::new("B-tree K values message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let indexed_storage = cursor.u16("indexed storage internal node K")?;
         let group_internal = cursor.u16("group internal node K")?;
         let group_leaf = cursor.u16("group leaf node K")?;

@@ -1,7 +1,6 @@
 //! What a file driver needs to open a file: the driver info message of the superblock extension (specification
 //! IV.A.2.u) and the driver information block of old superblocks (II.B), which hold the same.
 
-use super::read_version;
 use super::text::Name;
 use crate::{Cursor, Put, Result};
 
@@ -26,7 +25,7 @@ impl DriverInfo {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Self> {
         let mut cursor = Cursor::new("driver info message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let driver = Name::new(cursor.take("driver identification", DRIVER_SIZE)?);
         let size = cursor.u16("driver information size")?;
         Ok(Self { driver, data: cursor.take("driver information", size.into())?.to_vec() })
@@ -38,7 +37,7 @@ impl DriverInfo {
     /// An unknown version, or bytes that end early.
     pub fn decode_block(bytes: &[u8], at: u64) -> Result<Self> {
         let mut cursor = Cursor::new("driver information block", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         cursor.skip("reserved", 3)?;
         let size = cursor.u32("driver information size")?;
         let driver = Name::new(cursor.take("driver identification", DRIVER_SIZE)?);

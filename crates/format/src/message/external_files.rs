@@ -1,6 +1,5 @@
 //! The external data files message: raw data outside the file (specification IV.A.2.h).
 
-use super::read_version;
 use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// The files that hold a dataset's raw data, one after the other.
@@ -30,7 +29,7 @@ impl ExternalFiles {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("external data files message", at, bytes);
-        read_version(&mut cursor, 1)?;
+        cursor.version(1)?;
         cursor.skip("reserved", 3)?;
         let allocated = cursor.u16("allocated slots")?;
         let used = cursor.u16("used slots")?;

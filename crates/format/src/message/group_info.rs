@@ -1,7 +1,6 @@
 //! The group info message: constants of a new-style group (specification IV.A.2.k).
 
 use super::phase_change::PhaseChange;
-use super::read_version;
 use crate::{Cursor, Put, Result};
 
 /// What a new-style group was created with.
@@ -32,7 +31,7 @@ impl GroupInfo {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Self> {
         let mut cursor = Cursor::new("group info message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let flags = cursor.u8("flags")?;
         let phase_change = match flags & FLAG_PHASE_CHANGE {
             0 => None,

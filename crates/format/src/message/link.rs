@@ -1,6 +1,5 @@
 //! The link message: one entry of a group (specification IV.A.2.g).
 
-use super::read_version;
 use super::text::{CharacterSet, Name};
 use crate::{Addr, Cursor, Put, Result, Widths};
 
@@ -62,7 +61,7 @@ impl Link {
     /// An unknown version or class, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("link message", at, bytes);
-        read_version(&mut cursor, 1)?;
+        cursor.version(1)?;
         let flags = cursor.u8("flags")?;
         let class = if flags & FLAG_CLASS == 0 { CLASS_HARD } else { cursor.u8("link type")? };
         let creation_order = match flags & FLAG_CREATION_ORDER {

@@ -1,7 +1,6 @@
 //! The link info message: how a new-style group stores its links (specification IV.A.2.c).
 
 use super::phase_change::{CreationOrder, DenseStorage, put_info, read_info};
-use super::read_version;
 use crate::{Cursor, Result, Widths};
 
 /// What changes about the links of a new-style group as a whole.
@@ -22,7 +21,7 @@ impl LinkInfo {
     /// An unknown version, contradicting fields, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("link info message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let (creation_order, dense) = read_info(&mut cursor, ORDER_WIDTH, widths)?;
         Ok(Self { creation_order, dense })
     }

@@ -1,6 +1,5 @@
 //! The metadata cache image message of the superblock extension (HDF5 1.10; not in the specification's text).
 
-use super::read_version;
 use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// A block with a copy of libhdf5's metadata cache, written at close to be loaded at open. Where there is one, the
@@ -20,7 +19,7 @@ impl MetadataCacheImage {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("metadata cache image message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let addr = cursor.addr("image address", widths)?;
         Ok(Self { addr, size: cursor.length("image size", widths)? })
     }

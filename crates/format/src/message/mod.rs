@@ -55,7 +55,7 @@ pub use symbol_table::SymbolTable;
 pub use text::{CharacterSet, Name, StringPadding};
 
 use crate::object_header::{MessageFlags, MessageType};
-use crate::{Cursor, Result, Why, Widths};
+use crate::{Result, Widths};
 
 /// A header message of any type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,14 +133,6 @@ impl Message {
             }
             other => Self::Unknown(other),
         })
-    }
-}
-
-/// Reads a version that can only be `expected`.
-fn read_version(cursor: &mut Cursor<'_>, expected: u8) -> Result<()> {
-    match cursor.u8("version")? {
-        version if version == expected => Ok(()),
-        other => Err(cursor.error(Why::Version(other))),
     }
 }
 

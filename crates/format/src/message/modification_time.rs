@@ -1,6 +1,5 @@
 //! The two object modification time messages (specification IV.A.2.o and s).
 
-use super::read_version;
 use crate::{Cursor, Malformed, Put, Result, Why};
 
 /// When an object was last changed: seconds since 1970, UTC.
@@ -14,7 +13,7 @@ impl ModificationTime {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Self> {
         let mut cursor = Cursor::new("object modification time message", at, bytes);
-        read_version(&mut cursor, 1)?;
+        cursor.version(1)?;
         cursor.skip("reserved", 3)?;
         cursor.u32("seconds after UNIX epoch").map(Self)
     }

@@ -1,6 +1,5 @@
 //! The object reference count message: more hard links than one (specification IV.A.2.w).
 
-use super::read_version;
 use crate::{Cursor, Put, Result};
 
 /// Number of hard links to an object. An object without this message has one.
@@ -14,7 +13,7 @@ impl ReferenceCount {
     /// An unknown version, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Self> {
         let mut cursor = Cursor::new("object reference count message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         cursor.u32("reference count").map(Self)
     }
 

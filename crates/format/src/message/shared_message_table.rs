@@ -1,6 +1,5 @@
 //! The shared message table message of the superblock extension (specification IV.A.2.p).
 
-use super::read_version;
 use crate::{Addr, Cursor, Put, Result, Widths};
 
 /// Where the indexes of shared messages are listed.
@@ -19,7 +18,7 @@ impl SharedMessageTable {
     /// An unknown version, an undefined address, or bytes that end early.
     pub fn decode(bytes: &[u8], at: u64, widths: Widths) -> Result<Self> {
         let mut cursor = Cursor::new("shared message table message", at, bytes);
-        read_version(&mut cursor, 0)?;
+        cursor.version(0)?;
         let addr = cursor.defined_addr("shared object header message table address", widths)?;
         Ok(Self { addr, index_count: cursor.u8("number of indices")? })
     }
