@@ -280,7 +280,8 @@ def cast(array, dtype):
     if to_kind == "S" and from_kind in "SOT":
         return _cast_to_fixed_string(array, dtype)
     if to_kind == "V" and from_kind == "V" and source.itemsize == dtype.itemsize:
-        return array.astype(dtype)
+        # Types that packages add to numpy, such as bfloat16, are of this kind too; numpy has no cast from them to bytes.
+        return np.ascontiguousarray(array).view(dtype).reshape(array.shape)
     if to_kind in "mM" and from_kind in "mMV":
         return array.astype(dtype)
     if to_kind == "V" and from_kind == "O":

@@ -128,7 +128,7 @@ class ObjectID:
     def __hash__(self):
         mine = self._identity()
         if not isinstance(mine, tuple):
-            raise TypeError("Objects of class ObjectID cannot be hashed")
+            raise TypeError(f"Objects of class {type(self).__name__} cannot be hashed")
         return hash(mine)
 
     def __copy__(self):

@@ -22,9 +22,19 @@ class DatasetID(ObjectID):
     def _name(self):
         return path_of(self._core)
 
+    # What a closed dataset says depends on what is asked of it, as in h5py: programs catch the one or the other.
+
     def _check(self):
         if not self._is_valid():
-            raise ValueError("Not a dataset (not a dataset ID)")
+            raise ValueError("Invalid dataset identifier (identifier is not of specified type)")
+
+    def _check_parameter(self):
+        if not self._is_valid():
+            raise ValueError("Dset_id parameter is not a valid dataset identifier (identifier is not of specified type)")
+
+    def _check_space(self):
+        if not self._is_valid():
+            raise RuntimeError("Unable to synchronously get dataspace (identifier is not of specified type)")
 
     @property
     def dtype(self):
@@ -33,11 +43,12 @@ class DatasetID(ObjectID):
 
     @property
     def shape(self):
-        self._check()
+        self._check_space()
         return self._core.shape
 
     @property
     def rank(self):
+        self._check_space()
         return self._core.rank
 
     def get_type(self):
@@ -47,7 +58,7 @@ class DatasetID(ObjectID):
         return h5t._type_id_of(self._core.datatype, core)
 
     def get_space(self):
-        self._check()
+        self._check_space()
         if self._core.is_null:
             return h5s.create(h5s.NULL)
         if self._core.rank == 0:
@@ -171,11 +182,11 @@ class DatasetID(ObjectID):
         self.set_extent([max(new, now) for new, now in zip(shape, self.shape)])
 
     def flush(self):
-        self._check()
+        self._check_parameter()
         self._core.flush()
 
     def refresh(self):
-        self._check()
+        self._check_parameter()
         self._core.refresh()
 
     # --- chunks ---

@@ -140,6 +140,10 @@ pub(crate) fn raise(doing: Doing, error: &Error) -> PyErr {
         ErrorKind::NotLive { .. } => PyRuntimeError::new_err(said("not possible in this state")),
         ErrorKind::Unsupported(_) if doing == Doing::OpenObject => PyKeyError::new_err(said("not possible here")),
         ErrorKind::Unsupported(_) => PyNotImplementedError::new_err(said("not supported")),
+        // Chunks are damaged when they are read; before there are any, it is the settings that do not fit.
+        ErrorKind::Filter { .. } if doing == Doing::CreateDataset => {
+            PyValueError::new_err(said("the filter's settings do not fit"))
+        }
         _ => PyOSError::new_err(said("the file is damaged")),
     }
 }

@@ -98,8 +98,8 @@ def test_groups_are_equal_if_they_are_the_same(file):
 
 
 def test_errors_are_of_the_classes_of_h5py(file, tmp_path):
-    file.close()
     path = file.filename
+    file.close()
     before = open(path, "rb").read()
     with pytest.raises(FileExistsError, match="File exists"):
         h5live.File(path, "x")

@@ -209,3 +209,25 @@ def test_a_file_in_memory_over_one_without_bytes(tmp_path):
         f["x"] = 1
         assert list(f) == ["x"]
     assert (tmp_path / "a.h5").stat().st_size == 0
+
+
+def test_number_types_that_packages_add_to_numpy(tmp_path):
+    """They are stored as opaque bytes and read as such, as h5py does."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    bfloat16 = np.dtype(ml_dtypes.bfloat16)
+    data = np.array([[0, 1, 0.5], [-2, 3, 4]]).astype(bfloat16)
+    pairs = np.zeros(2, [("number", bfloat16), ("count", "i4")])
+    pairs["number"] = [1, -2]
+    with h5live.File(tmp_path / "numbers.h5", "w") as f:
+        f["array"] = data
+        f["column"] = data[:, 1]
+        f["scalar"] = data[1, 0]
+        f["pairs"] = pairs
+        f.attrs["array"] = data
+        f.create_dataset("later", data.shape, bfloat16, chunks=(1, 2), compression="gzip")[...] = data
+        assert f["array"].dtype == "V2" and f["array"].id.get_type().get_class() == h5live.h5t.OPAQUE
+        for found in f["array"][:], f["later"][:], f.attrs["array"]:
+            assert found.dtype == "V2" and np.array_equal(found.view(bfloat16), data)
+        assert np.array_equal(f["column"][:].view(bfloat16), data[:, 1])
+        assert f["scalar"][()].tobytes() == data[1, 0].tobytes()
+        assert f["pairs"][:].tobytes() == pairs.tobytes()

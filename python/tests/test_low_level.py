@@ -112,3 +112,42 @@ def test_exceptions_are_those_of_h5py(tmp_path):
         f.create_group("g")
     with pytest.raises(ValueError, match="Unable to synchronously create dataset"):
         f.create_dataset("y", data=1)
+
+
+def test_closed_objects_raise_what_h5py_raises(tmp_path):
+    """Class and words depend on what is asked."""
+    f = h5live.File(tmp_path / "closed.h5", "w")
+    x = f.create_dataset("x", data=np.arange(3.0))
+    group = f.create_group("group")
+    f.close()
+    asked = {
+        "Invalid file identifier": ["mode", "driver", "libver", "userblock_size", "swmr_mode", "meta_block_size"],
+        "Not a file or file object": ["filename"],
+    }
+    for words, names in asked.items():
+        for name in names:
+            with pytest.raises(ValueError, match=words):
+                getattr(f, name)
+    for name in "shape", "size", "ndim", "maxshape", "nbytes":
+        with pytest.raises(RuntimeError, match="Unable to synchronously get dataspace"):
+            getattr(x, name)
+    for name in "dtype", "chunks", "compression", "fillvalue":
+        with pytest.raises(ValueError, match="Invalid dataset identifier"):
+            getattr(x, name)
+    for thing in f, x, group:
+        with pytest.raises(ValueError, match="Not an id of a file object"):
+            thing.file
+    with pytest.raises(RuntimeError, match="Unable to synchronously flush file"):
+        f.flush()
+    for change in x.flush, x.refresh:
+        with pytest.raises(ValueError, match="not a valid dataset identifier"):
+            change()
+    with pytest.raises(TypeError, match="DatasetID cannot be hashed"):
+        hash(x)
+
+
+def test_settings_of_filters_that_do_not_fit(tmp_path):
+    with h5live.File(tmp_path / "szip.h5", "w") as f:
+        with pytest.raises(ValueError, match="settings do not fit.*8 pixels per block.*4 elements"):
+            f.create_dataset("x", (10,), "i4", chunks=(4,), compression="szip", compression_opts=("nn", 8))
+        assert "x" not in f

@@ -208,6 +208,8 @@ class HLObject(CommonStateObject):
         """The file it is in."""
         from . import files
 
+        if not self.id.valid:
+            raise ValueError("Not an id of a file object (not an ID of a file object)")
         return files.File._of(self.id)
 
     @property

@@ -409,18 +409,18 @@ class Dataset(HLObject):
     @property
     def ndim(self):
         """Number of dimensions."""
-        self.id._check()
-        return self._core.rank
+        return self.id.rank
 
     @property
     def shape(self):
         """Its extent; None for a null dataspace."""
         if self._id._closed:
-            self._id._check()
+            self._id._check_space()
         try:
             return self._core.shape
         except ValueError:
-            raise ValueError("Not a dataset (not a dataset ID)") from None
+            self._id._check_space()
+            raise
 
     @shape.setter
     def shape(self, shape):
@@ -514,7 +514,7 @@ class Dataset(HLObject):
     @property
     def maxshape(self):
         """How far it can be resized: None along axes without limit."""
-        self.id._check()
+        self.id._check_space()
         return None if self._core.is_null else self._core.maxshape
 
     @property
@@ -925,7 +925,7 @@ class Dataset(HLObject):
 
     def flush(self):
         """Makes changes visible to readers."""
-        self._core.flush()
+        self.id.flush()
 
     def refresh(self):
         """Shows what was published since the last look."""

@@ -278,11 +278,14 @@ class File(Group):
     @property
     def filename(self):
         """Its path."""
+        if not self.id:
+            raise ValueError("Not a file or file object (not a file or file object)")
         return filename_decode(self.id.name)
 
     @property
     def driver(self):
         """The name of its driver."""
+        self._check()
         names = {h5fd.SEC2: "sec2", h5fd.STDIO: "stdio", h5fd.CORE: "core", h5fd.FAMILY: "family", h5fd.MULTI: "split"}
         names[h5fd.fileobj_driver] = "fileobj"
         return names.get(self.id.get_access_plist().get_driver(), "unknown")
@@ -295,21 +298,24 @@ class File(Group):
 
     def _check(self):
         if not self.id:
-            raise ValueError("Not a file or file object (invalid identifier)")
+            raise ValueError("Invalid file identifier (identifier is not of specified type)")
 
     @property
     def libver(self):
         """The bounds of the file's versions, as they were asked for."""
+        self._check()
         low, high = self.id.get_access_plist().get_libver_bounds()
         return (libver_dict_r[low], libver_dict_r[high])
 
     @property
     def userblock_size(self):
         """Bytes in front of the file, for whatever."""
+        self._check()
         return self.id._file.userblock_size
 
     @property
     def meta_block_size(self):
+        self._check()
         return self.id.get_access_plist().get_meta_block_size()
 
     # --- live ---
@@ -317,6 +323,7 @@ class File(Group):
     @property
     def swmr_mode(self):
         """Whether the file is live, or was opened to be read as such; set to True to let readers in."""
+        self._check()
         file = self.id._file
         if file.is_live or not file.is_open or file.writable or file.is_elsewhere:
             return file.is_live
@@ -360,7 +367,8 @@ class File(Group):
 
     def flush(self, durable=False):
         """Makes changes visible to readers. durable: and return only when they survive a loss of power."""
-        self._check()
+        if not self.id:
+            raise RuntimeError("Unable to synchronously flush file (not a file or file object)")
         self.id._file.publish(durable)
 
     def close(self):
