@@ -76,6 +76,45 @@ fn look(file: &File, wanted: &Content) -> Result<Content, String> {
     Ok(seen)
 }
 
+/// Headers of several blocks, any of which may have to be written elsewhere: the extent is still set where it is by then.
+#[test]
+fn rows_and_attributes_come_by_turns() {
+    const MANY_BLOCKS: &str = r#"
+with h5py.File(arguments, "w", libver=("v110", "v110")) as file:
+    for i in range(12):
+        ds = file.create_dataset(f"d{i}", (0,), "f8", maxshape=(None,), chunks=(4,))
+        for name in "abcdefg":
+            ds.attrs[name] = np.arange(60 + 30 * i)
+"#;
+    let scratch = scratch();
+    let path = scratch.path().join("run.h5");
+    let python = H5py::start(Libhdf5::V2_0).unwrap();
+    python.run(MANY_BLOCKS, json!(path)).unwrap();
+    let file = File::append(&path).unwrap();
+    let live = file.go_live().unwrap();
+    let datasets: Vec<_> = (0..12).map(|number| file.dataset(&format!("d{number}")).unwrap()).collect();
+    for round in 0..40_usize {
+        for (number, dataset) in datasets.iter().enumerate() {
+            dataset.append(&[round as f64]).unwrap();
+            let name = ["a", "c", "e", "g"][(round + number) % 4];
+            dataset.set_attribute(name, vec![round as i64; 20 + (round * 37 + number * 53) % 300]).unwrap();
+        }
+        live.publish().unwrap();
+        if round % 8 == 0 {
+            let wanted: Vec<f64> = (0..=round).map(|round| round as f64).collect();
+            for (path, content) in walk(&python, &path, round % 16 == 0) {
+                if !path.is_empty() {
+                    assert_eq!(content["elements of it"], json!(wanted), "{path} in round {round}");
+                }
+            }
+        }
+    }
+    drop((datasets, live));
+    file.close().unwrap();
+    let report = h5live::check::Check::new().file(&path).unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
 #[test]
 fn every_object_of_a_file_that_libhdf5_made_can_be_changed_while_live() {
     let scratch = scratch();

@@ -423,6 +423,9 @@ impl WrittenDataset {
         }
         self.complete_index(writer)?;
         if self.resized {
+            if writer.has_extent_moved(self.header) {
+                self.place = Description::read(&writer.source(), self.header)?.place;
+            }
             let ExtentPlace { chunk, offset, width } = self.place;
             let dims = &self.dims;
             // A smaller extent is taken at its word: whoever makes it gives up what it leaves out.

@@ -11,7 +11,7 @@ pub(crate) enum Layer {
     Index,
     /// What makes things visible: extents, links, attributes, the roots of name indexes.
     Extent,
-    /// Tidying that nobody waits for: messages that dense storage has replaced.
+    /// Tidying that nobody waits for: names that something else has by now.
     Sweep,
     /// The live trailer: tells followers that all of the above is there.
     Commit,
@@ -31,7 +31,7 @@ pub(crate) enum LiveBlock {
     Superblock,
     /// Version 2 object header: the prefix with chunk 0, or a continuation chunk (IV.A.1.b).
     ObjectHeaderChunk,
-    /// Version 2 object header chunk of which only what dense storage superseded is blanked.
+    /// Version 2 object header chunk that loses a link which another group has.
     SupersededMessages,
     /// Extensible array header, index block, unpaged data block, or one page of a data block (VII.D).
     ExtensibleArray,

@@ -5,7 +5,7 @@
 //! end-of-file, use; so the writer moves them in that order too, each a whole step ahead: an end-of-file is published
 //! only when the file had that size before, and space above it is named only after that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -43,6 +43,8 @@ pub(crate) struct Writer {
     structure_changed: bool,
     /// Whether a publication was durable: then no later one, durable or not, may take back what it promised.
     durable: bool,
+    /// Objects whose dataspace message has moved, until their datasets look for it again.
+    moved_extents: BTreeSet<Addr>,
 }
 
 /// What there is only while readers may look.
@@ -161,7 +163,17 @@ impl Writer {
         let used = superblock.end_of_file - base;
         stage.handed_out(used);
         let space = Space::new(base, used);
-        Self { stage, source, space, superblock, live: None, superseded: 0, structure_changed: false, durable: false }
+        Self {
+            stage,
+            source,
+            space,
+            superblock,
+            live: None,
+            superseded: 0,
+            structure_changed: false,
+            durable: false,
+            moved_extents: BTreeSet::new(),
+        }
     }
 
     /// Chunks pass through these filters from now on.
@@ -352,6 +364,21 @@ impl Writer {
     /// Replaces the start of a live block whose checksum stays what it is; see [`Stage::replace_start`].
     pub(crate) fn replace_start(&self, kind: LiveBlock, addr: Addr, len: usize, start: &[u8]) -> Result<()> {
         self.stage.replace_start(kind, addr, len, start)
+    }
+
+    /// Whether the block at `addr` is part of the publication under way: nobody can have seen it.
+    pub(crate) fn is_fresh(&self, addr: Addr) -> bool {
+        self.stage.is_fresh(addr)
+    }
+
+    /// Notes that the dataspace message of the object at `object` has another place.
+    pub(crate) fn extent_moved(&mut self, object: Addr) {
+        self.moved_extents.insert(object);
+    }
+
+    /// Whether the dataspace message of the object at `object` has moved since this was asked last.
+    pub(crate) fn has_extent_moved(&mut self, object: Addr) -> bool {
+        self.moved_extents.remove(&object)
     }
 
     /// Notes that links, attributes or objects changed: followers read structure again after the next commit.

@@ -1,8 +1,8 @@
 //! Attributes being set and deleted.
 //!
 //! Few small attributes are messages of the object's header; when they become many, or one too large, they move to
-//! dense storage, all at once. Setting an attribute that is there never shows a reader that it is gone: a value of the same
-//! size takes one overwrite, any other is there before the old one goes.
+//! dense storage, all at once. Setting an attribute that is there never shows a reader that it is gone, nor twice: both values
+//! change places in one change of the header, or of the index by name.
 
 use h5live_format::message::{Attribute, AttributeInfo, CreationOrder, MaybeShared, Name, PhaseChange, SharedMessage};
 use h5live_format::object_header::{AttributeOrder, HeaderMessage, MessageFlags, MessageType};
@@ -44,12 +44,12 @@ pub(crate) fn set_attribute(writer: &mut Writer, object: Addr, attribute: &Attri
 /// There is none of that name, or the object has a version 1 header, and readers may look.
 pub(crate) fn delete_attribute(writer: &mut Writer, object: Addr, name: &[u8]) -> Result<()> {
     let mut edit = ObjectEdit::open(writer, object)?;
-    let attribute = edit.take(writer, name, Removal::Now)?;
+    let attribute = edit.take(writer, name)?;
     edit.commit(writer)?;
     count_use(writer, committed(&attribute), -1)
 }
 
-/// Plans that an attribute gets another name. There is a moment with both names, and none without either.
+/// Plans that an attribute gets another name.
 ///
 /// # Errors
 /// There is none of that name, the new name is taken or cannot be one, or the object has a version 1 header, and readers may look.
@@ -73,9 +73,7 @@ pub(crate) fn rename_attribute(
         return Err(ErrorKind::Exists { what: "attribute", name }.into());
     }
     edit.put(writer, &attribute, None)?;
-    edit.commit(writer)?;
-    let mut edit = ObjectEdit::open(writer, object)?;
-    edit.take(writer, name, Removal::Superseded)?;
+    edit.take(writer, name)?;
     edit.commit(writer)
 }
 
@@ -169,21 +167,21 @@ impl ObjectEdit {
         let indexed = matches!(self.info.creation_order, CreationOrder::Indexed { .. });
         self.info.dense = Some(dense_edit::create::<Attributes>(writer, &objects, indexed)?);
         self.set_info(writer)?;
-        self.header.remove_all(MessageType::ATTRIBUTE, Removal::Superseded);
+        self.header.remove_all(MessageType::ATTRIBUTE, Removal::Now);
         Ok(())
     }
 
-    fn take(&mut self, writer: &mut Writer, name: &[u8], when: Removal) -> Result<Attribute> {
+    fn take(&mut self, writer: &mut Writer, name: &[u8]) -> Result<Attribute> {
         let (attribute, _) = self.find(&writer.source(), name)?.ok_or_else(|| not_found(name))?;
         match self.info.dense {
             Some(storage) => {
-                self.info.dense = Some(dense_edit::remove::<Attributes>(writer, storage, name, when)?);
+                self.info.dense = Some(dense_edit::remove::<Attributes>(writer, storage, name, Removal::Now)?);
                 self.set_info(writer)?;
             }
             None => {
                 let found = self.compact()?.into_iter().find(|compact| compact.attribute.name.as_bytes() == name);
                 if let Some(found) = found {
-                    self.header.remove(found.place, when);
+                    self.header.remove(found.place, Removal::Now);
                 }
             }
         }

@@ -52,7 +52,7 @@ pub(crate) fn all(file: &Inner, header: &ObjectHeader) -> Result<Vec<StoredAttri
             }
         }
         Some(dense) => {
-            let storage = Dense::open(file, dense)?;
+            // What has a name is in the heap by the time that it is opened.
             let records = file.source.patiently(|| {
                 let mut records = Vec::new();
                 open_tree::<AttributeNameRecord>(&file.source, dense.name_index, ())?.for_each(
@@ -64,6 +64,7 @@ pub(crate) fn all(file: &Inner, header: &ObjectHeader) -> Result<Vec<StoredAttri
                 )?;
                 Ok(records)
             })?;
+            let storage = Dense::open(file, dense)?;
             for record in records {
                 let decoded = storage.message(&record)?;
                 found.push(complete(file, decoded, Some(record.order))?);
@@ -91,21 +92,20 @@ pub(crate) fn find(file: &Inner, header: &ObjectHeader, name: &[u8]) -> Result<O
         }
         return Ok(None);
     };
-    let storage = Dense::open(file, dense)?;
     let hash = lookup3(name);
-    let record = file.source.patiently(|| {
-        open_tree::<AttributeNameRecord>(&file.source, dense.name_index, ())?.find(
+    let found = file.source.patiently(|| {
+        let tree = open_tree::<AttributeNameRecord>(&file.source, dense.name_index, ())?;
+        let storage = Dense::open(file, dense)?;
+        let record = tree.find(
             |addr, len| file.source.bytes(NODE, addr, len),
             |record| match record.hash.cmp(&hash) {
                 Ordering::Equal => Ok(storage.message(record)?.name.as_bytes().cmp(name)),
                 other => Ok::<Ordering, Error>(other),
             },
-        )
+        )?;
+        record.map(|record| Ok((storage.message(&record)?, record.order))).transpose()
     })?;
-    match record {
-        Some(record) => complete(file, storage.message(&record)?, Some(record.order)).map(Some),
-        None => Ok(None),
-    }
+    found.map(|(message, order)| complete(file, message, Some(order))).transpose()
 }
 
 /// Attributes in a heap, or in the file's heap of shared messages.

@@ -15,6 +15,7 @@ use h5live_format::fractal_heap::{
 use h5live_format::{Addr, Put, Widths, lookup3};
 
 use super::header_edit::overwrite;
+use super::links::open_tree;
 use super::name_tree;
 use crate::error::{Error, Result};
 use crate::live::layer::LiveBlock;
@@ -106,22 +107,7 @@ impl HeapEdit {
                 self.header.managed_objects = self.header.managed_objects.saturating_sub(1);
                 writer.supersede(length);
             }
-            HeapId::HugeIndirect { id } => {
-                let Some(tree) = self.header.huge_tree else { return Ok(()) };
-                // Tidying: it comes after the name is gone.
-                let removed =
-                    name_tree::change(writer, name_tree::TIDIED, tree, self.huge_form(), |editor, source| {
-                        editor.remove(
-                            |addr, len| source.bytes(super::links::NODE, addr, len),
-                            |record: &HugeRecord| Ok::<_, Error>(record.id.cmp(&Some(id))),
-                        )
-                    })?;
-                if let Some(removed) = removed {
-                    self.header.huge_objects = self.header.huge_objects.saturating_sub(1);
-                    self.header.huge_size = self.header.huge_size.saturating_sub(removed.size);
-                    writer.supersede(removed.size);
-                }
-            }
+            HeapId::HugeIndirect { id } => self.remove_huge(writer, id)?,
             HeapId::HugeDirect { length, .. } => {
                 self.header.huge_objects = self.header.huge_objects.saturating_sub(1);
                 self.header.huge_size = self.header.huge_size.saturating_sub(length);
@@ -256,7 +242,7 @@ impl HeapEdit {
     /// Plans the pointer to a new direct block, and the tables on the way to it.
     fn enter_block(&mut self, writer: &mut Writer, offset: u64, size: u64, block: Addr) -> Result<()> {
         let table = self.header.table;
-        if self.header.root == Root::Empty && offset == 0 && size == table.starting_block_size {
+        if self.header.root == Root::Empty && offset == 0 && size == table.starting_block_size && !writer.is_live() {
             self.header.root = Root::Direct(block);
             self.header.managed_size = size;
             return Ok(());
@@ -288,22 +274,24 @@ impl HeapEdit {
         }
     }
 
-    /// The root table, made or replaced by a larger one so that it has `row`.
+    /// The root table, made or replaced by a larger one so that it has `row`. While readers may look it gets all rows at once:
+    /// libhdf5 reads the heap's header before the names, and finds no block by a root that has been replaced in between.
     fn root_table(&mut self, writer: &mut Writer, row: u16) -> Result<(Addr, u16)> {
         let table = self.header.table;
+        let least = if writer.is_live() { table.max_root_rows() } else { row + 1 };
         let (mut indirect, rows) = match self.header.root {
             Root::Indirect { addr, rows } if row < rows => return Ok((addr, rows)),
             Root::Indirect { addr, rows } => {
                 writer.supersede(self.header.indirect_size(rows, self.widths));
                 let old = self.read_table(&writer.source(), addr, rows)?;
-                let rows = (rows * 2).max(row + 1).min(table.max_root_rows());
+                let rows = (rows * 2).max(least).min(table.max_root_rows());
                 let mut grown = IndirectBlock::empty(&self.header, self.at, 0, rows);
                 grown.direct[..old.direct.len()].copy_from_slice(&old.direct);
                 grown.indirect[..old.indirect.len()].copy_from_slice(&old.indirect);
                 (grown, rows)
             }
             Root::Empty | Root::Direct(_) => {
-                let rows = table.starting_rows.max(row + 1);
+                let rows = table.starting_rows.max(least);
                 (IndirectBlock::empty(&self.header, self.at, 0, rows), rows)
             }
         };
@@ -353,6 +341,29 @@ impl HeapEdit {
         self.header.huge_objects += 1;
         self.header.huge_size += size;
         Ok(HeapId::HugeIndirect { id })
+    }
+
+    /// A reader that found the object's ID has still to find the object: while readers may look, the object stays in the tree.
+    fn remove_huge(&mut self, writer: &mut Writer, id: u64) -> Result<()> {
+        let Some(tree) = self.header.huge_tree else { return Ok(()) };
+        let this = |record: &HugeRecord| Ok::<_, Error>(record.id.cmp(&Some(id)));
+        let node = |source: &Source, addr, len| source.bytes(super::links::NODE, addr, len);
+        if writer.is_live() {
+            let source = writer.source();
+            let found = open_tree::<HugeRecord>(&source, tree, self.huge_form())?
+                .find(|addr, len| node(&source, addr, len), this)?;
+            writer.supersede(found.map_or(0, |record| record.size));
+            return Ok(());
+        }
+        let removed = name_tree::change(writer, LiveBlock::ChunkTreeHeader, tree, self.huge_form(), |editor, source| {
+            editor.remove(|addr, len| node(source, addr, len), this)
+        })?;
+        if let Some(removed) = removed {
+            self.header.huge_objects = self.header.huge_objects.saturating_sub(1);
+            self.header.huge_size = self.header.huge_size.saturating_sub(removed.size);
+            writer.supersede(removed.size);
+        }
+        Ok(())
     }
 
     fn huge_form(&self) -> HugeForm {

@@ -1,12 +1,14 @@
 //! Object headers of version 2 being made ([`HeaderBuilder`]) and changed ([`HeaderEdit`]).
 //!
-//! Readers may look at a header at any time, and find it chunk by chunk. So a chunk is the unit of change: whatever an
-//! operation does to one chunk becomes one overwrite of it, from the first byte that changes through the checksum. What
-//! is new goes to room that is free already (NIL messages), or to a continuation block that is complete before a
-//! continuation message names it. Every header we make therefore keeps room for at least one continuation message.
+//! Readers may look at a header at any time, and read it chunk by chunk, with any time in between. So a change becomes visible by
+//! one overwrite of one chunk, from the first byte that changes through the checksum: whoever has read that chunk before goes on
+//! to the blocks that it named, which stay as they were. What is new goes to room that is free already (NIL messages), or to a
+//! continuation block that is complete before a continuation message names it. Every header we make therefore keeps room for at
+//! least one continuation message.
 //!
-//! Continuation blocks that may not be overwritten where they are, because the change would cross a page, are written
-//! again elsewhere, and the message that names them is turned to the new place.
+//! Where a change touches several chunks, all but the one from which the others are named are written again elsewhere, and the
+//! messages that name them are turned to the new places. The same is done with a continuation block that may not be overwritten
+//! where it is, because the change would cross a page.
 
 use std::ops::RangeInclusive;
 
@@ -140,9 +142,9 @@ fn check_size(message: &HeaderMessage) -> Result<()> {
 /// When what a message said is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// With everything else that becomes visible: the message is what the operation takes away.
+    /// With everything else that becomes visible.
     Now,
-    /// After that: something else says the same, or says it better.
+    /// After that: another object says the same by then.
     Superseded,
 }
 
@@ -161,6 +163,8 @@ pub(crate) struct HeaderEdit {
     chunks: Vec<ChunkEdit>,
     /// The first chunk can never change; it names the second, which can.
     first_is_fixed: bool,
+    /// Where the dataspace message was found: address of the chunk, and bytes before the message in it.
+    extent: Option<(Addr, usize)>,
 }
 
 /// One chunk of the header.
@@ -174,6 +178,8 @@ struct ChunkEdit {
     /// Bytes at the end that are too few for a message.
     gap: usize,
     state: ChunkState,
+    /// No reader can have seen it: it is new, or was made in the publication under way.
+    unseen: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,10 +217,13 @@ impl HeaderEdit {
                 messages: split.messages.iter().map(owned).collect(),
                 gap: split.gap,
                 state: ChunkState::Unchanged,
+                unseen: !writer.is_live() || writer.is_fresh(chunk.addr),
             });
         }
         let first_is_fixed = first_chunk::is_emptied(source.base(), &header);
-        Ok(Self { settings, widths: source.widths(), chunks, first_is_fixed })
+        let mut edit = Self { settings, widths: source.widths(), chunks, first_is_fixed, extent: None };
+        edit.extent = edit.place_of_extent();
+        Ok(edit)
     }
 
     /// What holds for the header as a whole.
@@ -254,7 +263,7 @@ impl HeaderEdit {
         }
     }
 
-    /// Puts `message` in the place of another. A reader finds one of the two at any time, or both.
+    /// Puts `message` in the place of another.
     pub(crate) fn replace(&mut self, writer: &mut Writer, place: Place, message: HeaderMessage) -> Result<()> {
         check_size(&message)?;
         let size = self.size_of(&message);
@@ -281,7 +290,7 @@ impl HeaderEdit {
         // Making room may have moved it.
         let old = self.messages().find(|(_, message)| **message == old).map(|(place, _)| place);
         if let Some(place) = old {
-            self.remove(place, Removal::Superseded);
+            self.remove(place, Removal::Now);
         }
         Ok(())
     }
@@ -323,13 +332,16 @@ impl HeaderEdit {
 
     /// Plans what was changed.
     pub(crate) fn commit(mut self, writer: &mut Writer) -> Result<()> {
-        // Later blocks first: moving one changes the chunk that names it, which always comes before it.
+        // Later blocks first: moving one changes the chunk that names it, which always comes before it. In the end one is left.
         for number in (1..self.chunks.len()).rev() {
             if self.must_move(writer, number)? {
                 self.move_block(writer, number)?;
             }
         }
-        // What is named before what names it, and what is superseded last: an edit may publish those before it.
+        if self.place_of_extent() != self.extent {
+            writer.extent_moved(self.chunks[0].addr);
+        }
+        // What is named before what names it: an edit may publish those before it.
         let new = self.chunks.iter().filter(|chunk| chunk.state == ChunkState::New);
         for chunk in new {
             let mut image = chunk.image(&self.settings);
@@ -347,6 +359,12 @@ impl HeaderEdit {
 }
 
 impl HeaderEdit {
+    fn place_of_extent(&self) -> Option<(Addr, usize)> {
+        let (place, _) = self.find(MessageType::DATASPACE)?;
+        let chunk = &self.chunks[place.chunk];
+        Some((chunk.addr, chunk.prefix.len() + self.settings.messages_size(&chunk.messages[..place.index])))
+    }
+
     fn every(&self) -> impl Iterator<Item = (Place, &HeaderMessage)> {
         self.chunks.iter().enumerate().flat_map(|(chunk, edit)| {
             edit.messages.iter().enumerate().map(move |(index, message)| (Place { chunk, index }, message))
@@ -531,12 +549,21 @@ impl HeaderEdit {
             && before.iter().all(|message| message.kind != MessageType::NIL)
     }
 
-    /// Whether a block has changed, and may not be overwritten where it is.
-    fn must_move(&self, writer: &Writer, number: usize) -> Result<bool> {
+    /// Whether a chunk has changed in a way that readers could see.
+    fn shows(&self, number: usize) -> bool {
         let chunk = &self.chunks[number];
-        if !writer.is_live() || !matches!(chunk.state, ChunkState::Changed(_)) {
+        matches!(chunk.state, ChunkState::Changed(_)) && !chunk.unseen
+    }
+
+    /// Whether a block has changed, and may not be overwritten where it is: another chunk has changed too, or it lies on two pages.
+    fn must_move(&self, writer: &Writer, number: usize) -> Result<bool> {
+        if !self.shows(number) {
             return Ok(false);
         }
+        if (0..number).any(|earlier| self.shows(earlier)) {
+            return Ok(true);
+        }
+        let chunk = &self.chunks[number];
         let new = chunk.image(&self.settings);
         let mut old = writer.source().bytes("object header chunk", chunk.addr, new.len() as u64)?;
         let len = (new.len() + CHECKSUM) as u64;
@@ -557,15 +584,15 @@ impl HeaderEdit {
         writer.supersede(size);
         self.chunks[place.chunk].messages[place.index] = continuation(Continuation { addr, size }, self.widths);
         self.mark(place.chunk, kind);
-        self.chunks[number].addr = addr;
-        self.chunks[number].state = ChunkState::New;
+        let chunk = &mut self.chunks[number];
+        (chunk.addr, chunk.state, chunk.unseen) = (addr, ChunkState::New, true);
         Ok(())
     }
 }
 
 impl ChunkEdit {
     fn new(addr: Addr, messages: Vec<HeaderMessage>) -> Self {
-        Self { addr, prefix: b"OCHK".to_vec(), messages, gap: 0, state: ChunkState::New }
+        Self { addr, prefix: b"OCHK".to_vec(), messages, gap: 0, state: ChunkState::New, unseen: true }
     }
 
     /// Bytes, checksum included.

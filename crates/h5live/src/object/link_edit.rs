@@ -1,8 +1,8 @@
 //! Groups being made, and links being created, moved and removed.
 //!
 //! Few links are messages of the group's header; when they become many, they move to dense storage, all at once: the
-//! link info message is turned to it, and only then the messages are blanked. Creating and removing go by name, so a
-//! reader sees a group before or after, never between.
+//! link info message is turned to it and the messages are blanked in one change of the header. Creating and removing go by
+//! name, so a reader sees a group before or after, never between.
 
 use h5live_format::message::{
     CreationOrder, DenseStorage, GroupEstimate, GroupInfo, Link, LinkInfo, LinkTarget, Name, PhaseChange,
@@ -97,8 +97,8 @@ pub(crate) fn remove_link(writer: &mut Writer, group: Addr, name: &[u8]) -> Resu
     Ok(link)
 }
 
-/// Plans that a link gets another name, in the same group or another one. There is a moment with both names, and none
-/// without either.
+/// Plans that a link gets another name, in the same group, all at once, or in another one: then there is a moment with both
+/// names, and none without either.
 ///
 /// # Errors
 /// As [`create_link`] and [`remove_link`].
@@ -109,15 +109,18 @@ pub(crate) fn move_link(
     to: Addr,
     new_name: impl Into<Name>,
 ) -> Result<()> {
-    let found = GroupEdit::open(writer, from)?.find(&writer.source(), name)?;
-    let link = found.ok_or_else(|| not_found(name))?;
-    let moved = Link { creation_order: None, ..Link::new(new_name, link.target) };
-    if from == to && moved.name.as_bytes() == name {
-        return Ok(());
-    }
-    create_link(writer, to, &moved)?;
     let mut edit = GroupEdit::open(writer, from)?;
-    edit.take(writer, name, Removal::Superseded)?;
+    let link = edit.find(&writer.source(), name)?.ok_or_else(|| not_found(name))?;
+    let moved = Link { creation_order: None, ..Link::new(new_name, link.target) };
+    if from != to {
+        create_link(writer, to, &moved)?;
+        edit = GroupEdit::open(writer, from)?;
+        edit.take(writer, name, Removal::Superseded)?;
+    } else if moved.name.as_bytes() != name {
+        check_link(&moved)?;
+        edit.insert(writer, moved)?;
+        edit.take(writer, name, Removal::Now)?;
+    }
     edit.commit(writer)
 }
 
@@ -229,7 +232,7 @@ impl GroupEdit {
         objects.push(object);
         self.info.dense = Some(self.make_dense(writer, &objects)?);
         self.set_info(writer)?;
-        self.header.remove_all(MessageType::LINK, Removal::Superseded);
+        self.header.remove_all(MessageType::LINK, Removal::Now);
         Ok(())
     }
 

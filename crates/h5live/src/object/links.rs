@@ -71,8 +71,8 @@ pub(crate) fn each(
     match LinkStorage::of(source, header)?.ok_or_else(|| not_a_group(header))? {
         LinkStorage::Compact => compact(source, header, |link| visit(link).map(|()| true)),
         LinkStorage::Dense(dense) => {
-            let heap = FractalHeap::open(source, dense.heap, registry)?;
-            // Collected first, so that reading again after a torn node does not tell a link twice.
+            // Collected first, so that reading again after a torn node does not tell a link twice. And the heap is opened after
+            // that: what has a name is in it by then.
             let records = source.patiently(|| {
                 let mut records = Vec::new();
                 open_tree::<LinkNameRecord>(source, dense.name_index, ())?.for_each(
@@ -84,6 +84,7 @@ pub(crate) fn each(
                 )?;
                 Ok(records)
             })?;
+            let heap = FractalHeap::open(source, dense.heap, registry)?;
             for record in records {
                 visit(heap_link(source, &heap, dense.heap, &record)?)?;
             }
@@ -107,20 +108,19 @@ pub(crate) fn find(source: &Source, registry: &Registry, header: &ObjectHeader, 
         LinkStorage::Compact => compact(source, header, take)?,
         LinkStorage::SymbolTable(table) => symbols(source, &table, &mut take, Some(name))?,
         LinkStorage::Dense(dense) => {
-            let heap = FractalHeap::open(source, dense.heap, registry)?;
             let hash = lookup3(name);
-            let record = source.patiently(|| {
-                open_tree::<LinkNameRecord>(source, dense.name_index, ())?.find(
+            found = source.patiently(|| {
+                let tree = open_tree::<LinkNameRecord>(source, dense.name_index, ())?;
+                let heap = FractalHeap::open(source, dense.heap, registry)?;
+                let record = tree.find(
                     |addr, len| source.bytes(NODE, addr, len),
                     |record| match record.hash.cmp(&hash) {
                         Ordering::Equal => Ok(heap_link(source, &heap, dense.heap, record)?.name.as_bytes().cmp(name)),
                         other => Ok::<Ordering, Error>(other),
                     },
-                )
+                )?;
+                record.map(|record| heap_link(source, &heap, dense.heap, &record)).transpose()
             })?;
-            if let Some(record) = record {
-                found = Some(heap_link(source, &heap, dense.heap, &record)?);
-            }
         }
     }
     Ok(found)

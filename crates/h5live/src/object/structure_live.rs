@@ -1,11 +1,16 @@
-//! What readers can see while structure changes: after each single write, in the order in which the writes are made.
+//! What readers can see while structure changes: after each single write, in the order in which the writes are made, and when
+//! they are held up between two of their reads while more is written.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use h5live_format::message::{Attribute, AttributeInfo, BTreeK, Dataspace, Datatype, Link, LinkTarget};
+use h5live_format::btree_v2::LinkNameRecord;
+use h5live_format::message::{Attribute, BTreeK, Dataspace, Datatype, Link, LinkTarget};
 use h5live_format::object_header::{
     AttributeOrder, HeaderMessage, HeaderSettings, MessageFlags, MessageType, ObjectHeaderPrefix,
 };
@@ -14,12 +19,14 @@ use h5live_format::{Addr, Widths};
 use h5live_storage::{Barrier, Memory, ReadAt, Storage};
 
 use super::attribute_edit::{delete_attribute, rename_attribute, set_attribute};
-use super::dense_edit::{self, Attributes};
 use super::header::ObjectHeader;
 use super::header_edit::{HeaderBuilder, HeaderEdit, Removal};
 use super::link_edit::{GroupSettings, LinkOrder, create_link, move_link, new_group, remove_link};
-use super::links;
-use crate::error::ErrorKind;
+use super::links::{self, LinkStorage};
+use super::{attributes, fractal_heap::FractalHeap};
+use crate::error::{ErrorKind, Result};
+use crate::file::{File, Role};
+use crate::live::follower::Follower;
 use crate::live::trailer::{SessionId, Writer as Identity};
 use crate::live::writer::Writer;
 use crate::source::{Patience, Source};
@@ -52,7 +59,7 @@ impl Storage for Recorded {
         self.memory.write_all_at(buf, at)?;
         // The trailer and what lies ahead of the data would only fill memory.
         let mut image = self.memory.to_vec();
-        image.truncate(1 << 19);
+        image.truncate(1 << 20);
         self.images.lock().unwrap().push(image);
         Ok(())
     }
@@ -69,15 +76,35 @@ impl Storage for Recorded {
 /// What a reader finds, by name.
 type Seen = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// How a reader finds it.
+type See = fn(&File, Addr) -> Result<Seen>;
+
+/// Moments that a slow reader may come from: so many of the last ones.
+const WINDOW: usize = 5;
+/// One in so many of the earlier ones stays in sight, for readers that were stopped for long.
+const STOPPED: usize = 40;
+
+/// The file as it is between two writes.
+struct Moment {
+    image: Arc<Vec<u8>>,
+    /// Which of the states that were planned one can see: the last one published before, to the one being published.
+    states: RangeInclusive<usize>,
+}
+
 struct Made {
     storage: Arc<Recorded>,
     writer: Writer,
     root: Addr,
-    /// What was there after each operation since the last publication; first, what that made.
-    planned: Vec<Seen>,
+    see: See,
+    /// What there was after each operation: an operation may publish those before it.
+    states: Vec<Seen>,
+    published: usize,
+    moments: Vec<Moment>,
+    /// Slow reads made, and of those with one state to see, how many saw the one before or after it.
+    slow: u64,
 }
 
-fn made(settings: GroupSettings) -> Made {
+fn made(settings: GroupSettings, see: See) -> Made {
     let storage = Arc::new(Recorded::default());
     let size = Superblock::size(Widths::EIGHT) as u64;
     let mut superblock = Superblock {
@@ -95,7 +122,7 @@ fn made(settings: GroupSettings) -> Made {
     let root = new_group(&mut writer, settings).unwrap();
     superblock.root = Root::ObjectHeader(root);
     writer.adopt_superblock(superblock).unwrap();
-    Made { storage, writer, root, planned: Vec::new() }
+    Made { storage, writer, root, see, states: vec![Seen::new()], published: 0, moments: Vec::new(), slow: 0 }
 }
 
 impl Made {
@@ -105,31 +132,110 @@ impl Made {
         self.storage.take();
     }
 
-    /// Notes what is planned: an operation may publish those before it.
-    fn note(&mut self, see: impl Fn(&Source) -> Seen) {
-        let planned = see(&self.writer.source());
-        self.planned.push(planned);
+    /// Notes what is planned.
+    fn note(&mut self) {
+        let source = self.writer.source();
+        let follower = Follower::new(Arc::new(Memory::default()), None, source.clone());
+        let superblock = self.writer.superblock().clone();
+        let file = File::assemble(PathBuf::new(), source, superblock, Role::Reader(follower)).unwrap();
+        self.states.push((self.see)(&file, self.root).unwrap());
     }
 
-    /// Publishes, and checks every state since the last time: what is there both before and after must always be there,
-    /// and nothing may be that was not planned at some time.
-    fn publish(&mut self, what: &str, see: impl Fn(&Source) -> Seen) {
-        self.note(&see);
+    /// Publishes, and lets readers look at every moment since the last time, fast ones and slow ones.
+    fn publish(&mut self, what: &str) {
+        self.note();
         self.writer.publish(Barrier::Visible).unwrap();
-        let after = see(&source(self.storage.memory.to_vec()));
-        let planned = std::mem::replace(&mut self.planned, vec![after.clone()]);
-        let before = planned[0].clone();
+        let states = self.published..=self.states.len() - 1;
+        self.published = *states.end();
         for (number, image) in self.storage.take().into_iter().enumerate() {
-            let seen = see(&source(image));
-            for (name, value) in &seen {
-                let known = planned.iter().any(|planned| planned.get(name) == Some(value));
-                assert!(known, "{what}, write {number}: {}", String::from_utf8_lossy(name));
+            self.moments.push(Moment { image: Arc::new(image), states: states.clone() });
+            let now = self.moments.len() - 1;
+            for from in (0..=now).filter(|from| now - from <= WINDOW || from % STOPPED == 0) {
+                self.read_slowly(from, now).unwrap_or_else(|why| panic!("{what}, write {number}: {why}"));
             }
-            let kept = |name: &Vec<u8>| planned.iter().all(|planned| planned.contains_key(name));
-            for name in before.keys().filter(|name| kept(name)) {
-                assert!(seen.contains_key(name), "{what}, write {number}: {} is gone", String::from_utf8_lossy(name));
+            if let Some(before) = now.checked_sub(WINDOW + 1).filter(|before| before % STOPPED != 0) {
+                self.moments[before].image = Arc::default();
             }
         }
+        let last = self.moments.last().map(|moment| Slow::new(moment.image.clone(), moment.image.clone()));
+        let after = last.map(|last| self.look(&Arc::new(last)).unwrap());
+        assert!(after.is_none_or(|after| after == self.states[self.published]), "{what}: not what was planned");
+    }
+
+    /// Lets readers look that are held up after their first read, after their second, and so on: from then on they find the
+    /// file as it is at moment `to`. What is there all the time from one moment to the other must be found, and nothing
+    /// that was never there.
+    fn read_slowly(&mut self, from: usize, to: usize) -> std::result::Result<(), String> {
+        let [first, last] = [from, to].map(|at| self.moments[at].image.clone());
+        let states = &self.states[*self.moments[from].states.start()..=*self.moments[to].states.end()];
+        for reads in 1.. {
+            let slow = Arc::new(Slow::new(first.clone(), last.clone()));
+            slow.hold_up_after(reads);
+            let seen = self.look(&slow).map_err(|error| format!("held up {} moments after {reads} reads: {error}", to - from))?;
+            let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+            for (name, value) in &seen {
+                if !states.iter().any(|state| state.get(name) == Some(value)) {
+                    return Err(format!("{} was never there", shown(name)));
+                }
+            }
+            for name in states[0].keys().filter(|name| states.iter().all(|state| state.contains_key(*name))) {
+                if !seen.contains_key(name) {
+                    return Err(format!("{} is gone, held up {} moments after {reads} reads", shown(name), to - from));
+                }
+            }
+            self.slow += 1;
+            if from == to || !slow.was_held_up() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a reader finds that reads nothing twice.
+    fn look(&self, slow: &Arc<Slow>) -> Result<Seen> {
+        let held = slow.reads.swap(u64::MAX, Ordering::Relaxed);
+        let file = File::open_damaged(slow.clone(), None, PathBuf::new(), true)?;
+        slow.reads.store(held, Ordering::Relaxed);
+        (self.see)(&file, self.root)
+    }
+}
+
+/// The file for a reader that is held up between two of its reads.
+struct Slow {
+    first: Arc<Vec<u8>>,
+    then: Arc<Vec<u8>>,
+    /// Reads before it is held up.
+    reads: AtomicU64,
+}
+
+impl Slow {
+    fn new(first: Arc<Vec<u8>>, then: Arc<Vec<u8>>) -> Self {
+        Self { first, then, reads: AtomicU64::new(u64::MAX) }
+    }
+
+    fn hold_up_after(&self, reads: u64) {
+        self.reads.store(reads, Ordering::Relaxed);
+    }
+
+    fn was_held_up(&self) -> bool {
+        self.reads.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl ReadAt for Slow {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.first.len().max(self.then.len()) as u64)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
+        let left = self.reads.load(Ordering::Relaxed);
+        let image = if left == 0 { &self.then } else { &self.first };
+        if left != u64::MAX {
+            self.reads.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+        let end = at as usize + buf.len();
+        buf.copy_from_slice(image.get(at as usize..end).ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
     }
 }
 
@@ -137,64 +243,82 @@ fn source(image: Vec<u8>) -> Source {
     Source::new(Arc::new(Memory::from(image)), 0, Widths::EIGHT, Patience::NONE)
 }
 
-fn links_of(source: &Source, group: Addr) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let header = ObjectHeader::read(source, group).unwrap();
-    let mut seen = BTreeMap::new();
-    links::each(source, &h5live_filter::Registry::default(), &header, |link| {
-        seen.insert(link.name.as_bytes().to_vec(), Link { creation_order: None, ..link }.encode(Widths::EIGHT));
-        Ok(())
-    })
-    .unwrap();
-    seen
+fn links_of(file: &File, group: Addr) -> Result<Seen> {
+    let header = file.inner.header(group)?;
+    let links = file.inner.links(group, &header)?;
+    let mut seen = Seen::new();
+    for link in links.iter() {
+        let said = Link { creation_order: None, ..link.clone() }.encode(Widths::EIGHT);
+        assert!(seen.insert(link.name.as_bytes().to_vec(), said).is_none(), "{:?} is listed twice", link.name);
+    }
+    // By name as well: that goes another way. By then the link may be gone.
+    if let Some(last) = links.last()
+        && file.inner.link(group, &header, last.name.as_bytes())?.is_none()
+    {
+        seen.remove(last.name.as_bytes());
+    }
+    Ok(seen)
 }
 
-/// Where two have the same name, the first counts, as in libhdf5.
-fn attributes_of(source: &Source, object: Addr) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let header = ObjectHeader::read(source, object).unwrap();
-    let info = header.find(MessageType::ATTRIBUTE_INFO);
-    let dense = info.and_then(|info| AttributeInfo::decode(&info.body, 0, Widths::EIGHT).unwrap().dense);
-    let mut seen = BTreeMap::new();
-    match dense {
-        Some(storage) => {
-            for object in dense_edit::every::<Attributes>(source, &storage).unwrap() {
-                seen.insert(object.name, object.bytes);
-            }
-        }
-        None => {
-            for message in header.all(MessageType::ATTRIBUTE) {
-                let attribute = Attribute::decode(&message.body, 0, Widths::EIGHT).unwrap();
-                seen.entry(attribute.name.as_bytes().to_vec()).or_insert_with(|| message.body.clone());
-            }
-        }
+/// The heap first and then the names, as libhdf5 goes about it.
+fn links_of_in_other_order(file: &File, group: Addr) -> Result<Seen> {
+    let header = file.inner.header(group)?;
+    let source = &file.inner.source;
+    let Some(LinkStorage::Dense(dense)) = LinkStorage::of(source, &header)? else { return links_of(file, group) };
+    let heap = FractalHeap::open(source, dense.heap, source.filters())?;
+    let mut records: Vec<LinkNameRecord> = Vec::new();
+    links::open_tree(source, dense.name_index, ())?.for_each(
+        |addr, len| source.bytes(links::NODE, addr, len),
+        |record| -> Result<()> {
+            records.push(record);
+            Ok(())
+        },
+    )?;
+    let mut seen = Seen::new();
+    for record in records {
+        let link = Link::decode(&heap.object(source, &record.heap_id)?, dense.heap.0, Widths::EIGHT)?;
+        let said = Link { creation_order: None, ..link.clone() }.encode(Widths::EIGHT);
+        seen.insert(link.name.as_bytes().to_vec(), said);
     }
-    seen
+    Ok(seen)
+}
+
+fn attributes_of(file: &File, object: Addr) -> Result<Seen> {
+    let header = file.inner.header(object)?;
+    let mut seen = Seen::new();
+    for attribute in attributes::all(&file.inner, &header)? {
+        let name = attribute.name.as_bytes();
+        assert!(seen.insert(name.to_vec(), attribute.data).is_none(), "{:?} is listed twice", attribute.name);
+    }
+    Ok(seen)
 }
 
 #[test]
 fn links_are_there_before_and_after_whatever_happens_to_others() {
-    for link_order in [LinkOrder::Untracked, LinkOrder::Indexed] {
-        let mut made = made(GroupSettings { link_order, ..GroupSettings::default() });
+    for (link_order, see) in
+        [(LinkOrder::Untracked, links_of as See), (LinkOrder::Indexed, links_of), (LinkOrder::Untracked, links_of_in_other_order)]
+    {
+        let mut made = made(GroupSettings { link_order, ..GroupSettings::default() }, see);
         let group = made.root;
         made.go_live();
-        made.note(|source| links_of(source, group));
         for round in 0..60 {
             let name = format!("link {round}");
             let target = LinkTarget::Soft("/x".repeat(1 + round % 40).as_str().into());
-            let see = |source: &Source| links_of(source, group);
             create_link(&mut made.writer, group, &Link::new(name.as_str(), target)).unwrap();
-            made.note(see);
+            made.note();
             if round % 3 == 1 && round % 7 != 0 {
                 let other = format!("link {}", round - 1);
                 move_link(&mut made.writer, group, other.as_bytes(), group, format!("moved {round}")).unwrap();
-                made.note(see);
+                made.note();
             }
             if round % 7 == 6 {
                 remove_link(&mut made.writer, group, name.as_bytes()).unwrap();
             }
             if round % 5 != 4 {
-                made.publish(&format!("round {round}"), see);
+                made.publish(&format!("round {round}"));
             }
         }
+        assert!(made.slow > 1000, "only {} slow reads", made.slow);
     }
 }
 
@@ -202,10 +326,9 @@ fn links_are_there_before_and_after_whatever_happens_to_others() {
 fn attributes_are_there_before_and_after_whatever_happens_to_others() {
     for attribute_order in [AttributeOrder::Untracked, AttributeOrder::Indexed] {
         let header = HeaderSettings { attribute_order, ..HeaderSettings::default() };
-        let mut made = made(GroupSettings { header, ..GroupSettings::default() });
+        let mut made = made(GroupSettings { header, ..GroupSettings::default() }, attributes_of);
         let object = made.root;
         made.go_live();
-        made.note(|source| attributes_of(source, object));
         let set = |writer: &mut Writer, name: &str, size: usize, value: u8| {
             let space = Dataspace::fixed(&[size as u64]);
             set_attribute(writer, object, &Attribute::new(name, Datatype::u8(), space, vec![value; size])).unwrap();
@@ -215,20 +338,21 @@ fn attributes_are_there_before_and_after_whatever_happens_to_others() {
             let name = format!("a{}", round % if round < 30 { 6 } else { 40 });
             let size = [10, 10, 200, 40, 3000, 10, 5000, 90][round % 8];
             set(&mut made.writer, &name, size, round as u8);
-            made.publish(&format!("round {round}"), |source| attributes_of(source, object));
+            made.publish(&format!("round {round}"));
             if round % 6 == 5 {
                 rename_attribute(&mut made.writer, object, name.as_bytes(), "renamed").unwrap();
-                made.publish(&format!("renaming in round {round}"), |source| attributes_of(source, object));
+                made.publish(&format!("renaming in round {round}"));
                 delete_attribute(&mut made.writer, object, b"renamed").unwrap();
-                made.publish(&format!("deleting in round {round}"), |source| attributes_of(source, object));
+                made.publish(&format!("deleting in round {round}"));
             }
         }
+        assert!(made.slow > 1000, "only {} slow reads", made.slow);
     }
 }
 
 #[test]
 fn names_that_cannot_be_names_are_refused() {
-    let mut made = made(GroupSettings::default());
+    let mut made = made(GroupSettings::default(), links_of);
     for (wrong, why) in [("", "empty"), (".", "itself"), ("a/b", "slash"), ("a\0", "NUL")] {
         let link = Link::new(wrong, LinkTarget::Soft("/x".into()));
         let error = create_link(&mut made.writer, made.root, &link).unwrap_err();
@@ -249,7 +373,7 @@ fn names_that_cannot_be_names_are_refused() {
 fn headers_hold_what_was_put_into_them() {
     for tracked in [AttributeOrder::Untracked, AttributeOrder::Tracked] {
         for (room, inline) in [(0, 3), (100, 3), (0, 14)] {
-            let mut made = made(GroupSettings::default());
+            let mut made = made(GroupSettings::default(), links_of);
             let settings = HeaderSettings { attribute_order: tracked, ..HeaderSettings::default() };
             let mut builder = HeaderBuilder::new(settings);
             let mut expected: Vec<Vec<u8>> = Vec::new();
