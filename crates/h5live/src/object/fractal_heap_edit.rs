@@ -355,9 +355,10 @@ impl HeapEdit {
             writer.supersede(found.map_or(0, |record| record.size));
             return Ok(());
         }
-        let removed = name_tree::change(writer, LiveBlock::ChunkTreeHeader, tree, self.huge_form(), |editor, source| {
-            editor.remove(|addr, len| node(source, addr, len), this)
-        })?;
+        let removed =
+            name_tree::change(writer, LiveBlock::ChunkTreeHeader, tree, self.huge_form(), |editor, source| {
+                editor.remove(|addr, len| node(source, addr, len), this)
+            })?;
         if let Some(removed) = removed {
             self.header.huge_objects = self.header.huge_objects.saturating_sub(1);
             self.header.huge_size = self.header.huge_size.saturating_sub(removed.size);

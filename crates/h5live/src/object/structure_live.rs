@@ -171,7 +171,9 @@ impl Made {
         for reads in 1.. {
             let slow = Arc::new(Slow::new(first.clone(), last.clone()));
             slow.hold_up_after(reads);
-            let seen = self.look(&slow).map_err(|error| format!("held up {} moments after {reads} reads: {error}", to - from))?;
+            let seen = self
+                .look(&slow)
+                .map_err(|error| format!("held up {} moments after {reads} reads: {error}", to - from))?;
             let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
             for (name, value) in &seen {
                 if !states.iter().any(|state| state.get(name) == Some(value)) {
@@ -295,9 +297,11 @@ fn attributes_of(file: &File, object: Addr) -> Result<Seen> {
 
 #[test]
 fn links_are_there_before_and_after_whatever_happens_to_others() {
-    for (link_order, see) in
-        [(LinkOrder::Untracked, links_of as See), (LinkOrder::Indexed, links_of), (LinkOrder::Untracked, links_of_in_other_order)]
-    {
+    for (link_order, see) in [
+        (LinkOrder::Untracked, links_of as See),
+        (LinkOrder::Indexed, links_of),
+        (LinkOrder::Untracked, links_of_in_other_order),
+    ] {
         let mut made = made(GroupSettings { link_order, ..GroupSettings::default() }, see);
         let group = made.root;
         made.go_live();
