@@ -155,7 +155,7 @@ impl File {
         filters: Option<Arc<Registry>>,
     ) -> Result<Self> {
         let found = find_superblock(&storage)?;
-        let patience = if found.is_live { Patience::LIVE } else { patience };
+        let patience = if found.is_live || found.is_longer() { Patience::LIVE } else { patience };
         if patience == Patience::NONE {
             found.check_size()?;
         }
@@ -612,12 +612,21 @@ pub(crate) struct Found {
 impl Found {
     /// Refuses a file that ends before what its superblock counts.
     pub(crate) fn check_size(&self) -> Result<()> {
-        // The end of the file moves with a superblock that is elsewhere than it says.
-        let end_of_file = self.superblock.end_of_file.saturating_sub(self.superblock.base).saturating_add(self.base);
+        let end_of_file = self.end_of_file();
         if self.size < end_of_file {
             return Err(ErrorKind::Truncated { size: self.size, end_of_file }.into());
         }
         Ok(())
+    }
+
+    /// Whether the file goes on after what its superblock counts, as one does that can be live: its trailer may be about to move.
+    fn is_longer(&self) -> bool {
+        self.superblock.version == SuperblockVersion::V3 && self.size > self.end_of_file()
+    }
+
+    fn end_of_file(&self) -> u64 {
+        // The end of the file moves with a superblock that is elsewhere than it says.
+        self.superblock.end_of_file.saturating_sub(self.superblock.base).saturating_add(self.base)
     }
 }
 

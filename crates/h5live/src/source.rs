@@ -118,13 +118,20 @@ impl Source {
 
     /// Whether what looks torn is read again: others may write to the file.
     pub(crate) fn is_patient(&self) -> bool {
-        self.patience != Patience::NONE
+        self.full_patience() != Patience::NONE
+    }
+
+    fn full_patience(&self) -> Patience {
+        match &self.pages {
+            Some(pages) if pages.has_changed() => Patience::LIVE,
+            _ => self.patience,
+        }
     }
 
     /// How long what looks torn is read again.
     pub(crate) fn patience(&self) -> Patience {
         let halved = self.in_vain.load(Ordering::Relaxed).min(16);
-        Patience(self.patience.0 / (1 << halved))
+        Patience(self.full_patience().0 / (1 << halved))
     }
 
     /// Bytes from address 0 to the end of the file.

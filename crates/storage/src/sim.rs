@@ -23,13 +23,15 @@
 //! *A reader lags* ([`LaggingView`]): each page is seen at some version, never an older one than was seen of that page before. A reader
 //! that sees a write made after a barrier sees everything made before that barrier: nothing else orders what it sees.
 //!
+//! *A reader is slow* ([`SlowView`]): any number of writes pass between two of its reads, in their order.
+//!
 //! *The device fails* ([`Fault`]): a call fails, in part done; the disk is full; a sync fails, and then the kernel forgets that it
 //! did: later syncs succeed without settling what the failed one covered; a sync claims success and settles nothing.
 //!
 //! # Negative controls
 //!
-//! A harness that cannot fail proves nothing. Leave out a barrier, or let a view ignore them ([`LaggingView::ignoring_barriers`]), and
-//! the checker must object.
+//! A harness that cannot fail proves nothing. Leave out a barrier, let a view ignore them ([`LaggingView::ignoring_barriers`]), or let time
+//! run backwards ([`SlowView::turning_back`]), and the checker must object.
 
 mod crash;
 mod disk;
@@ -37,6 +39,7 @@ mod fault;
 mod image;
 mod lagging;
 mod random;
+mod slow;
 
 pub use crash::{CrashImage, CrashImages, CrashKind, CrashPlan, Side};
 pub use disk::{Disk, Event};
@@ -44,3 +47,4 @@ pub use fault::{Fault, FaultKind, Operation};
 pub use image::{Image, PAGE};
 pub use lagging::LaggingView;
 pub use random::Random;
+pub use slow::SlowView;

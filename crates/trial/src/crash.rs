@@ -6,12 +6,13 @@ mod libhdf5;
 mod run;
 mod tally;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use h5live::{Dataset, File};
 use h5live_storage::ReadAt;
-use h5live_storage::sim::{CrashKind, CrashPlan, Disk, Fault, FaultKind, Operation, Random};
+use h5live_storage::sim::{CrashKind, CrashPlan, Disk, Event, Fault, FaultKind, Operation, Random, SlowView};
 use rayon::prelude::*;
 
 pub use judge::{judge, judge_kept, judge_resumed, resume};
@@ -105,6 +106,9 @@ pub fn one_round(workload: &dyn Workload, seed: u64, court: &mut Court) -> Tally
         crashes_of_the_next(workload, &run(workload, count, Settling::Never, false, seed), &mut tally);
     }
     faults(workload, &mut random, is_large, &mut tally);
+    let count = steps(&mut random, 60);
+    let watched = run(workload, count, Settling::Never, random.chance(1, 2), seed);
+    slow(workload, &watched, if is_large { 4 } else { 60 }, seed, &mut tally);
     if !["overwriting", "new", "shrinking", "attributes"].iter().any(|begin| workload.name().starts_with(begin)) {
         lagging(workload, if is_large { 3 } else { 30 }, seed, &mut tally);
     }
@@ -239,6 +243,56 @@ fn faults(workload: &dyn Workload, random: &mut Random, is_large: bool, tally: &
         {
             tally.complain(format!("{}: a reader's device failed ({kind:?}), then {why}", workload.name()));
         }
+    }
+}
+
+/// Readers that come at any moment and are held up between their reads, while publications pass, see what was there at the time.
+pub fn slow(workload: &dyn Workload, run: &Run, looks: u64, seed: u64, tally: &mut Tally) {
+    let mut random = Random::new(seed);
+    let log = run.disk.log();
+    let is_closed = !matches!(log.last(), Some(Event::Mark(_)));
+    let mut apart = false;
+    for _ in 0..looks {
+        let since = run.from + random.below(log.len() - run.from);
+        let view = Arc::new(run.disk.slow_view(since, random.number()));
+        apart = !apart && !is_closed;
+        let Some(judged) = slow_look(workload, run, view.clone(), since, apart) else { return };
+        tally.count(&workload.name(), "a slow look");
+        if let Err(why) = judged {
+            let how = if apart { "by the object headers alone" } else { "by the trailer" };
+            tally.complain(format!("{}: {how}, from event {since} to {}: {why}", workload.name(), view.moment()));
+        }
+    }
+}
+
+/// One look through `view`, which begins at event number `since`; by the object headers alone if `apart`. None for workloads of which
+/// nothing can be said.
+pub fn slow_look(
+    workload: &dyn Workload,
+    run: &Run,
+    view: Arc<SlowView>,
+    since: usize,
+    apart: bool,
+) -> Option<Checked> {
+    let storage: Arc<dyn ReadAt> = if apart { Arc::new(WithoutFooter(view)) } else { view };
+    let marks = run.disk.log().into_iter().take(since).rev();
+    let marked = marks.into_iter().find_map(|event| if let Event::Mark(mark) = event { Some(mark) } else { None });
+    match File::open_with(storage) {
+        Ok(file) => workload.check_between(&file, marked.unwrap_or(0), run.marked()),
+        Err(error) => Some(Err(error.to_string())),
+    }
+}
+
+/// A file whose trailer cannot be found, for its last byte is hidden: what its object headers say counts, and nothing is read twice.
+struct WithoutFooter(Arc<SlowView>);
+
+impl ReadAt for WithoutFooter {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.size()? - 1)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, at)
     }
 }
 

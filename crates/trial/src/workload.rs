@@ -46,6 +46,12 @@ pub trait Workload: Send + Sync {
         None
     }
 
+    /// Judges a file as a reader sees it that came after publication number `since` and was not done before number `until`: everything
+    /// is from that time, and nothing is missing that was there all the time. None where that cannot be said.
+    fn check_between(&self, _file: &File, _since: u64, _until: u64) -> Option<Checked> {
+        None
+    }
+
     /// The datasets that a later session appends to.
     fn datasets(&self) -> Vec<(String, Kind)>;
 
@@ -186,6 +192,21 @@ impl Workload for Growing {
             kind.check(&dataset, at as u64, 0..rows).map_err(|why| format!("{}: {why}", kind.name))?;
         }
         Ok(())
+    }
+
+    fn check_between(&self, file: &File, since: u64, until: u64) -> Option<Checked> {
+        let check = |at: usize, kind: &Kind| {
+            let dataset = open(file, &path(at))?;
+            let rows = dataset.shape()[0];
+            let (least, most) = (self.rows_after(at, since), self.rows_after(at, until + 1));
+            if rows < least || rows > most {
+                return Err(format!("{rows} rows, not {least} to {most}"));
+            }
+            kind.check_shape(&dataset.shape())?;
+            kind.check(&dataset, at as u64, 0..rows)
+        };
+        let mut kinds = self.kinds.iter().enumerate();
+        Some(kinds.try_for_each(|(at, kind)| check(at, kind).map_err(|why| format!("{}: {why}", kind.name))))
     }
 
     fn check_apart(&self, file: &File, step: u64) -> Checked {
@@ -347,6 +368,20 @@ impl Workload for Arriving {
         KINDS[0].check(&dataset, 0, 0..dataset.shape()[0])
     }
 
+    fn check_between(&self, file: &File, since: u64, until: u64) -> Option<Checked> {
+        let check = || {
+            let members = file.group("all").and_then(|group| group.members()).map_err(text)?;
+            let mut steps: Vec<u64> = members.iter().map(|member| member.name.parse().unwrap_or(u64::MAX)).collect();
+            steps.sort_unstable();
+            let count = steps.len() as u64;
+            if !steps.iter().copied().eq(1..=count) || count < since || count > until + 1 {
+                return Err(format!("groups {steps:?}, not {since} to {} of them", until + 1));
+            }
+            self.check_apart(file, since)
+        };
+        Some(check())
+    }
+
     fn check_kept(&self, file: &File, step: u64) -> Option<Checked> {
         let check = || {
             (1..=step).try_for_each(|step| Self::check_step(file, step))?;
@@ -437,6 +472,24 @@ impl Workload for Attributes {
         Ok(())
     }
 
+    fn check_between(&self, file: &File, since: u64, until: u64) -> Option<Checked> {
+        let check = || {
+            for found in Self::found(file)? {
+                for name in 0..NAMES {
+                    let called = format!("a{name}");
+                    let mut here = found.iter().filter(|(other, _)| *other == called).map(|(_, value)| value);
+                    let (first, second) = (here.next().cloned(), here.next());
+                    let mut possible = (since..=until + 1).map(|step| Self::value(name, step));
+                    if second.is_some() || !possible.any(|value| value == first) {
+                        return Err(format!("{called} is {first:?} and {second:?} between {since} and {until}"));
+                    }
+                }
+            }
+            Ok(())
+        };
+        Some(check())
+    }
+
     fn datasets(&self) -> Vec<(String, Kind)> {
         vec![(path(0), KINDS[0])]
     }
@@ -458,28 +511,39 @@ impl Workload for Overwriting {
         dataset.write(at..at + 2, &[step as f64, step as f64])
     }
 
-    /// Overwritten elements may be seen before they are published: each is what some step wrote, the last but one at least.
     fn check(&self, file: &File, step: u64) -> Checked {
+        self.check_between(file, step, step).unwrap_or(Ok(()))
+    }
+
+    fn check_between(&self, file: &File, since: u64, until: u64) -> Option<Checked> {
+        Some(Self::check_elements(file, since, until))
+    }
+
+    fn datasets(&self) -> Vec<(String, Kind)> {
+        vec![(path(0), self.0)]
+    }
+}
+
+impl Overwriting {
+    /// Overwritten elements may be seen before they are published: each is what some step up to the one after `until` wrote, the last
+    /// one published by `since` at least.
+    fn check_elements(file: &File, since: u64, until: u64) -> Checked {
         let found = open(file, &path(0))?.read_vec::<f64>(..).map_err(text)?;
         let mut model = vec![Vec::new(); 30];
         for (row, allowed) in model.iter_mut().enumerate() {
             allowed.push(formula::values::<f64>(0, row as u64, 1)[0]);
         }
-        for step in 1..=step + 1 {
+        for step in 1..=until + 1 {
             let at = (step * 7 % 28) as usize;
             model[at].push(step as f64);
             model[at + 1].push(step as f64);
         }
         for (row, (found, written)) in found.iter().zip(&model).enumerate() {
-            let last_published = written.iter().rposition(|value| value.fract() != 0.0 || *value <= step as f64);
+            let last_published = written.iter().rposition(|value| value.fract() != 0.0 || *value <= since as f64);
             if !written[last_published.unwrap_or(0)..].contains(found) {
                 return Err(format!("row {row} is {found}, of {written:?}"));
             }
         }
         if found.len() == 30 { Ok(()) } else { Err(format!("{} rows", found.len())) }
-    }
-
-    fn datasets(&self) -> Vec<(String, Kind)> {
-        Vec::new()
     }
 }

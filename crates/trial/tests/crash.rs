@@ -1,5 +1,7 @@
 //! Simulated crashes, in small sizes, and the proof that these judges can condemn.
 
+use std::sync::Arc;
+
 use h5live_storage::sim::{CrashImage, CrashPlan, Disk, Event, Image, PAGE};
 use h5live_storage::{Barrier, Storage};
 use h5live_trial::crash::{self, Campaign, Settling, Tally, judge, judge_kept, run};
@@ -234,6 +236,27 @@ fn a_filtered_chunk_overwritten_in_place_would_be_found() {
 }
 
 /// What a tally is for.
+/// A reader whose time runs backwards sees what never was.
+#[test]
+fn a_slow_reader_would_notice() {
+    let workload = Growing::new("chunk of 4", vec![kind("chunk of 4")], 0);
+    let run = run(&workload, 30, Settling::Never, false, 5);
+    let len = run.disk.log().len();
+    let looks = |turned: bool, apart: bool| {
+        let (workload, run) = (&workload, &run);
+        (0..200).filter_map(move |seed| {
+            let since = run.from + seed as usize % (len - run.from);
+            let view = run.disk.slow_view(since, seed);
+            let view = Arc::new(if turned { view.turning_back() } else { view });
+            crash::slow_look(workload, run, view, since, apart)
+        })
+    };
+    for apart in [false, true] {
+        assert_eq!(looks(false, apart).find(Result::is_err), None);
+        assert!(looks(true, apart).any(|judged| judged.is_err()), "apart: {apart}");
+    }
+}
+
 #[test]
 fn a_complaint_is_no_clean_tally() {
     let mut tally = Tally::default();

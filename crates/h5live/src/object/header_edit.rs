@@ -7,9 +7,12 @@
 //! least one continuation message.
 //!
 //! Where a change touches several chunks, all but the one from which the others are named are written again elsewhere, and the
-//! messages that name them are turned to the new places. The same is done with a continuation block that may not be overwritten
-//! where it is, because the change would cross a page.
+//! messages that name them are turned to the new places. So are all chunks that come after one to which a message is added: or
+//! else a reader that is late could find what was added to those later, and not this. Therefore messages are added as far behind
+//! as there is room. A continuation block that may not be overwritten where it is, because the change would cross a page, is
+//! written elsewhere as well.
 
+use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 
 use h5live_format::message::Continuation;
@@ -178,6 +181,8 @@ struct ChunkEdit {
     /// Bytes at the end that are too few for a message.
     gap: usize,
     state: ChunkState,
+    /// It has a message more than before.
+    added: bool,
     /// No reader can have seen it: it is new, or was made in the publication under way.
     unseen: bool,
 }
@@ -217,6 +222,7 @@ impl HeaderEdit {
                 messages: split.messages.iter().map(owned).collect(),
                 gap: split.gap,
                 state: ChunkState::Unchanged,
+                added: false,
                 unseen: !writer.is_live() || writer.is_fresh(chunk.addr),
             });
         }
@@ -251,7 +257,7 @@ impl HeaderEdit {
         self.chunks.iter().map(|chunk| chunk.size(&self.settings) as u64).sum()
     }
 
-    /// Adds a message: to the smallest free room that fits, or to a new continuation block.
+    /// Adds a message: to free room that fits, or to a new continuation block.
     pub(crate) fn add(&mut self, writer: &mut Writer, message: HeaderMessage) -> Result<()> {
         check_size(&message)?;
         match self.room_for(self.size_of(&message)) {
@@ -281,7 +287,9 @@ impl HeaderEdit {
         self.blank(place);
         let within = self.room_for(size).filter(|room| room.chunk == place.chunk);
         if let Some(room) = within {
+            let added = self.chunks[room.chunk].added;
             self.fill(room, message);
+            self.chunks[room.chunk].added = added;
             return Ok(());
         }
         self.chunks[place.chunk].messages = kept;
@@ -332,6 +340,11 @@ impl HeaderEdit {
 
     /// Plans what was changed.
     pub(crate) fn commit(mut self, writer: &mut Writer) -> Result<()> {
+        if let Some(first) = self.chunks.iter().position(|chunk| chunk.added && !chunk.unseen) {
+            for later in first + 1..self.chunks.len() {
+                self.mark(later, LiveBlock::ObjectHeaderChunk);
+            }
+        }
         // Later blocks first: moving one changes the chunk that names it, which always comes before it. In the end one is left.
         for number in (1..self.chunks.len()).rev() {
             if self.must_move(writer, number)? {
@@ -401,28 +414,36 @@ impl HeaderEdit {
         room == size || room >= size + self.settings.message_header_size()
     }
 
-    fn smallest_room(&self, size: usize) -> Option<Place> {
-        let fitting = self.rooms().filter(|(_, room)| self.fits(*room, size));
-        fitting.min_by_key(|(_, room)| *room).map(|(place, _)| place)
+    /// Of several rooms, the best is that in the last chunk, and of those in one chunk the smallest.
+    fn best(&self, rooms: impl Iterator<Item = (Place, usize)>) -> Option<Place> {
+        let best = rooms.min_by_key(|(place, room)| (Reverse(place.chunk), *room));
+        best.map(|(place, _)| place)
     }
 
-    /// The smallest room for a message, such that a continuation message still finds one, if it does now.
+    /// The best room for the name of a block.
+    fn any_room(&self, size: usize) -> Option<Place> {
+        self.best(self.rooms().filter(|(_, room)| self.fits(*room, size)))
+    }
+
+    /// The best room for a message, such that a continuation message still finds one, if it does now.
     fn room_for(&self, size: usize) -> Option<Place> {
         let least = continuation_size(&self.settings, self.widths);
         let could_continue = self.rooms().any(|(_, room)| self.fits(room, least));
         let keeps = |taken: Place, room: usize| {
             self.fits(room - size, least) || self.rooms().any(|(place, room)| place != taken && self.fits(room, least))
         };
-        let fitting =
-            self.rooms().filter(|(place, room)| self.fits(*room, size) && (!could_continue || keeps(*place, *room)));
-        fitting.min_by_key(|(_, room)| *room).map(|(place, _)| place)
+        self.best(
+            self.rooms().filter(|(place, room)| self.fits(*room, size) && (!could_continue || keeps(*place, *room))),
+        )
     }
 
     /// Puts a message where a NIL message is.
     fn fill(&mut self, place: Place, message: HeaderMessage) {
         let left = self.size_of(self.message(place)) - self.size_of(&message);
         let rest = if left > 0 { self.settings.filler(left) } else { None };
-        self.chunks[place.chunk].messages.splice(place.index..=place.index, [message].into_iter().chain(rest));
+        let chunk = &mut self.chunks[place.chunk];
+        chunk.messages.splice(place.index..=place.index, [message].into_iter().chain(rest));
+        chunk.added = true;
         self.mark(place.chunk, LiveBlock::ObjectHeaderChunk);
     }
 
@@ -470,7 +491,7 @@ impl HeaderEdit {
     /// Opens a continuation block with a message, or with room only.
     fn open_block(&mut self, writer: &mut Writer, message: Option<HeaderMessage>) -> Result<()> {
         let least = continuation_size(&self.settings, self.widths);
-        let mut messages = match self.smallest_room(least) {
+        let mut messages = match self.any_room(least) {
             Some(_) => Vec::new(),
             None => self.make_room(least)?,
         };
@@ -492,7 +513,7 @@ impl HeaderEdit {
 
     fn name_block(&mut self, addr: Addr, size: u64) -> Result<()> {
         let message = continuation(Continuation { addr, size }, self.widths);
-        let place = self.smallest_room(self.size_of(&message)).ok_or_else(no_room)?;
+        let place = self.any_room(self.size_of(&message)).ok_or_else(no_room)?;
         self.fill(place, message);
         Ok(())
     }
@@ -592,7 +613,7 @@ impl HeaderEdit {
 
 impl ChunkEdit {
     fn new(addr: Addr, messages: Vec<HeaderMessage>) -> Self {
-        Self { addr, prefix: b"OCHK".to_vec(), messages, gap: 0, state: ChunkState::New, unseen: true }
+        Self { addr, prefix: b"OCHK".to_vec(), messages, gap: 0, state: ChunkState::New, added: false, unseen: true }
     }
 
     /// Bytes, checksum included.

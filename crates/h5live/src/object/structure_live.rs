@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use h5live_format::btree_v2::LinkNameRecord;
-use h5live_format::message::{Attribute, BTreeK, Dataspace, Datatype, Link, LinkTarget};
+use h5live_format::message::{Attribute, BTreeK, Dataspace, Datatype, Link, LinkTarget, PhaseChange};
 use h5live_format::object_header::{
     AttributeOrder, HeaderMessage, HeaderSettings, MessageFlags, MessageType, ObjectHeaderPrefix,
 };
@@ -59,7 +59,7 @@ impl Storage for Recorded {
         self.memory.write_all_at(buf, at)?;
         // The trailer and what lies ahead of the data would only fill memory.
         let mut image = self.memory.to_vec();
-        image.truncate(1 << 20);
+        image.truncate(1 << 23);
         self.images.lock().unwrap().push(image);
         Ok(())
     }
@@ -164,26 +164,36 @@ impl Made {
 
     /// Lets readers look that are held up after their first read, after their second, and so on: from then on they find the
     /// file as it is at moment `to`. What is there all the time from one moment to the other must be found, and nothing
-    /// that was never there.
+    /// that was never there, nor anything new without what came before it.
     fn read_slowly(&mut self, from: usize, to: usize) -> std::result::Result<(), String> {
         let [first, last] = [from, to].map(|at| self.moments[at].image.clone());
         let states = &self.states[*self.moments[from].states.start()..=*self.moments[to].states.end()];
+        // From which state on each name is there, and to the end.
+        let mut stay: BTreeMap<&Vec<u8>, usize> = BTreeMap::new();
+        for (number, state) in states.iter().enumerate() {
+            stay.retain(|name, _| state.contains_key(*name));
+            for name in state.keys() {
+                stay.entry(name).or_insert(number);
+            }
+        }
         for reads in 1.. {
             let slow = Arc::new(Slow::new(first.clone(), last.clone()));
             slow.hold_up_after(reads);
-            let seen = self
-                .look(&slow)
-                .map_err(|error| format!("held up {} moments after {reads} reads: {error}", to - from))?;
+            let wrong = |why: String| format!("held up {} moments after {reads} reads: {why}", to - from);
+            let seen = self.look(&slow).map_err(|error| wrong(error.to_string()))?;
             let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+            let mut newest = 0;
             for (name, value) in &seen {
-                if !states.iter().any(|state| state.get(name) == Some(value)) {
-                    return Err(format!("{} was never there", shown(name)));
-                }
+                let Some(at) = states.iter().position(|state| state.get(name) == Some(value)) else {
+                    return Err(wrong(format!("{} was never there", shown(name))));
+                };
+                // What has changed since it came is as new as its name.
+                let gone = states[..at].iter().rposition(|state| !state.contains_key(name));
+                newest = newest.max(gone.map_or(0, |gone| gone + 1));
             }
-            for name in states[0].keys().filter(|name| states.iter().all(|state| state.contains_key(*name))) {
-                if !seen.contains_key(name) {
-                    return Err(format!("{} is gone, held up {} moments after {reads} reads", shown(name), to - from));
-                }
+            let missing = stay.iter().find(|(name, since)| **since <= newest && !seen.contains_key(**name));
+            if let Some((name, since)) = missing {
+                return Err(wrong(format!("{} is missing, there since state {since} of {newest}", shown(name))));
             }
             self.slow += 1;
             if from == to || !slow.was_held_up() {
@@ -326,6 +336,33 @@ fn links_are_there_before_and_after_whatever_happens_to_others() {
     }
 }
 
+/// Links that never become dense, of all lengths: rooms come free in every block of the header.
+#[test]
+fn links_in_a_header_of_many_blocks_come_in_order() {
+    let phase_change = Some(PhaseChange { max_compact: 500, min_dense: 400 });
+    let mut made = made(GroupSettings { phase_change, ..GroupSettings::default() }, links_of);
+    made.go_live();
+    let mut random = 5_u64;
+    let mut below = |end: u64| {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 33) % end
+    };
+    let mut there: Vec<String> = Vec::new();
+    for round in 0..200 {
+        let name = format!("link {round}");
+        let length = if below(3) == 0 { 100 + below(150) } else { 1 + below(20) };
+        let target = LinkTarget::Soft("/x".repeat(length as usize).as_str().into());
+        create_link(&mut made.writer, made.root, &Link::new(name.as_str(), target)).unwrap();
+        there.push(name);
+        made.publish(&format!("round {round}"));
+        if there.len() > 60 || below(4) == 0 {
+            let gone = there.swap_remove(below(there.len() as u64) as usize);
+            remove_link(&mut made.writer, made.root, gone.as_bytes()).unwrap();
+            made.publish(&format!("removing in round {round}"));
+        }
+    }
+}
+
 #[test]
 fn attributes_are_there_before_and_after_whatever_happens_to_others() {
     for attribute_order in [AttributeOrder::Untracked, AttributeOrder::Indexed] {
@@ -337,13 +374,13 @@ fn attributes_are_there_before_and_after_whatever_happens_to_others() {
             let space = Dataspace::fixed(&[size as u64]);
             set_attribute(writer, object, &Attribute::new(name, Datatype::u8(), space, vec![value; size])).unwrap();
         };
-        for round in 0..60usize {
+        for round in 0..120usize {
             // At first among few, then among many.
-            let name = format!("a{}", round % if round < 30 { 6 } else { 40 });
-            let size = [10, 10, 200, 40, 3000, 10, 5000, 90][round % 8];
+            let name = format!("a{}", round % if round < 70 { 7 } else { 17 });
+            let size = [10, 10, 200, 40, 3000, 10, 5000, 90, 6000][round % 9];
             set(&mut made.writer, &name, size, round as u8);
             made.publish(&format!("round {round}"));
-            if round % 6 == 5 {
+            if round % 4 == 3 {
                 rename_attribute(&mut made.writer, object, name.as_bytes(), "renamed").unwrap();
                 made.publish(&format!("renaming in round {round}"));
                 delete_attribute(&mut made.writer, object, b"renamed").unwrap();

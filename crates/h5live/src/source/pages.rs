@@ -1,7 +1,11 @@
 //! What was read of a file that nobody writes, kept: structures lie close together, and the same are read again and again.
+//!
+//! Someone may begin to write it all the same. Every writer that lets readers in makes the file longer first, so its size is asked for
+//! each time; once it is another, nothing is kept any more, for what was kept does not go with what is there now.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use h5live_storage::ReadAt;
@@ -11,9 +15,10 @@ const PAGE: u64 = 16 << 10;
 /// Pages kept at most: 16 MiB.
 const MOST_PAGES: usize = 1024;
 
-/// Pages of one file, and its size. Only for bytes that do not change.
+/// Pages of one file, and its size.
 pub(super) struct Pages {
     kept: Mutex<Kept>,
+    changed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -29,25 +34,37 @@ impl Pages {
     pub(super) const LONGEST: u64 = 1 << 20;
 
     pub(super) fn new() -> Self {
-        Self { kept: Mutex::default() }
+        Self { kept: Mutex::default(), changed: AtomicBool::new(false) }
     }
 
     /// Bytes the file has.
     pub(super) fn size(&self, storage: &dyn ReadAt) -> io::Result<u64> {
-        if let Some(size) = self.kept().size {
-            return Ok(size);
-        }
         let size = storage.size()?;
-        self.kept().size = Some(size);
+        if !self.has_changed() {
+            let mut kept = self.kept();
+            if *kept.size.get_or_insert(size) != size {
+                *kept = Kept::default();
+                self.changed.store(true, Ordering::Relaxed);
+            }
+        }
         Ok(size)
+    }
+
+    /// Whether someone was seen to write the file.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
     }
 
     /// Fills `buf` from `at`.
     pub(super) fn read(&self, storage: &dyn ReadAt, buf: &mut [u8], at: u64) -> io::Result<()> {
+        let size = self.size(storage)?;
+        if self.has_changed() {
+            return storage.read_exact_at(buf, at);
+        }
         let mut rest = buf;
         let mut at = at;
         while !rest.is_empty() {
-            let page = self.page(storage, at / PAGE)?;
+            let page = self.page(storage, at / PAGE, size)?;
             let start = (at % PAGE) as usize;
             let there = page.get(start..).filter(|there| !there.is_empty());
             let there = there.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -65,11 +82,11 @@ impl Pages {
         *self.kept() = Kept::default();
     }
 
-    fn page(&self, storage: &dyn ReadAt, number: u64) -> io::Result<Arc<[u8]>> {
+    fn page(&self, storage: &dyn ReadAt, number: u64, size: u64) -> io::Result<Arc<[u8]>> {
         if let Some(page) = self.kept().pages.get(&number) {
             return Ok(page.clone());
         }
-        let left = self.size(storage)?.saturating_sub(number * PAGE);
+        let left = size.saturating_sub(number * PAGE);
         let mut bytes = vec![0; left.min(PAGE) as usize];
         storage.read_exact_at(&mut bytes, number * PAGE)?;
         let page: Arc<[u8]> = bytes.into();
@@ -117,6 +134,21 @@ mod tests {
         pages.forget();
         pages.read(&metered, &mut buf, 0).unwrap();
         assert_eq!(buf, [9; 4]);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_file_that_grows() {
+        let memory = Memory::from(vec![1; 100]);
+        let pages = Pages::new();
+        let read = || {
+            let mut buf = [0; 4];
+            pages.read(&memory, &mut buf, 0).map(|()| buf[0])
+        };
+        assert_eq!((read().unwrap(), pages.has_changed()), (1, false));
+        memory.write_all_at(&[2; 101], 0).unwrap();
+        assert_eq!((read().unwrap(), pages.has_changed()), (2, true));
+        memory.write_all_at(&[3; 101], 0).unwrap();
+        assert_eq!(read().unwrap(), 3);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::image::{PAGE, Page, Pages, by_page};
-use super::{CrashImages, CrashPlan, Fault, FaultKind, Image, LaggingView, Operation, Random};
+use super::{CrashImages, CrashPlan, Fault, FaultKind, Image, LaggingView, Operation, Random, SlowView};
 use crate::{Barrier, ReadAt, Storage, end_of};
 
 /// A storage that remembers all that was done to it. Share it by `Arc`.
@@ -88,6 +88,12 @@ impl Disk {
     /// A reader's view that lags behind. It sees at least what was written before the last barrier until now.
     pub fn lagging_view(self: &Arc<Self>, seed: u64) -> LaggingView {
         LaggingView::new(Arc::clone(self), seed)
+    }
+
+    /// The view of a reader that takes its time: it comes when `moment` events have happened, and sees some of the later ones happen
+    /// between its reads. Those are what there are now: more are not to come.
+    pub fn slow_view(self: &Arc<Self>, moment: usize, seed: u64) -> SlowView {
+        SlowView::new(Arc::clone(self), moment, seed)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -15,12 +15,11 @@ const READERS: usize = 20;
 /// Publications measured in one go, with readers and without by turns.
 const TURN: u64 = 1000;
 
-/// Opens the file, and looks at it ten times a second until `end` exists.
+/// Opens the file, and looks at it ten times a second until `end` exists. It is there once it has looked: a plain reader knows the end of
+/// the file as it was when it opened, and an object that it meets later only may lead beyond.
 const LOOK: &str = r#"
 import os, time
 file = h5py.File(arguments["path"], "r", swmr=arguments["swmr"])
-with open(arguments["here"], "w"):
-    pass
 result = 0
 rows = 0
 while not os.path.exists(arguments["end"]):
@@ -32,6 +31,8 @@ while not os.path.exists(arguments["end"]):
     tail = ds[max(0, rows - 50):]
     assert (tail == formula.rows(0, rows - len(tail), len(tail), (), "f8")).all(), rows
     result += 1
+    with open(arguments["here"], "w"):
+        pass
     time.sleep(0.1)
 file.close()
 "#;
