@@ -310,6 +310,8 @@ def _properties(loc, tid, space, dcpl):
         how["chunks"] = list(values["chunk"])
         if values["alloc_time"] == _d.ALLOC_TIME_EARLY and "maxshape" not in how and not values["filters"]:
             how["early_chunks"] = how.pop("chunks")
+    elif values["layout"] == _d.CONTIGUOUS and values["alloc_time"] == _d.ALLOC_TIME_EARLY:
+        how["early"] = True
     if values["filters"]:
         how["filters"] = [(code, bool(flags & 1), list(client)) for code, flags, client, *_ in values["filters"]]
     fill = values["fill"]

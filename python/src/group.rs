@@ -181,6 +181,7 @@ impl Group {
                 "maxshape" => builder.resizable(value.extract::<Vec<Option<u64>>>()?),
                 "chunks" => builder.chunks(value.extract::<Vec<u64>>()?),
                 "early_chunks" => builder.chunks_allocated_early(value.extract::<Vec<u64>>()?),
+                "early" if value.is_truthy()? => builder.contiguous_allocated_early(),
                 "compact" if value.is_truthy()? => builder.compact(),
                 "filters" => {
                     for (id, optional, values) in value.extract::<Vec<(u16, bool, Vec<u32>)>>()? {

@@ -83,7 +83,10 @@ enum Storage {
     /// Contiguous, or chunked where something asks for it.
     Auto,
     Compact,
-    Contiguous,
+    /// In one piece, which is allocated early: when the dataset is created, and not when first written to.
+    Contiguous {
+        early: bool,
+    },
     /// All chunks allocated at once, in a row.
     Early(Vec<u64>),
     Chunked(Vec<u64>),
@@ -168,9 +171,16 @@ impl DatasetBuilder {
         self
     }
 
-    /// Keeps the elements in one piece, which is the default for datasets that cannot grow and have no filters.
+    /// Keeps the elements in one piece, which is the default for datasets that cannot grow and have no filters. It is allocated when
+    /// first written to.
     pub fn contiguous(mut self) -> Self {
-        self.storage = Storage::Contiguous;
+        self.storage = Storage::Contiguous { early: false };
+        self
+    }
+
+    /// Keeps the elements in one piece, which is allocated now.
+    pub fn contiguous_allocated_early(mut self) -> Self {
+        self.storage = Storage::Contiguous { early: true };
         self
     }
 
@@ -253,12 +263,12 @@ impl DatasetBuilder {
             let mut session = file.session()?;
             session.refuse_taken(&group, &name)?;
             let list = self.place_mappings(&mut session)?;
-            let addr = self.plan(&mut session.writer, list)?;
+            let (addr, is_placed) = self.plan(&mut session.writer, list)?;
             session.link_hard(&group, &name, addr)?;
             if let Some(datatype) = self.committed {
                 adjust_reference_count(&mut session.writer, datatype, 1)?;
             }
-            if !matches!(self.storage, Storage::External(_) | Storage::Virtual(_)) {
+            if is_placed {
                 session.open_dataset(addr, true)?;
             }
             Ok(addr)
@@ -310,8 +320,9 @@ impl DatasetBuilder {
         Ok(Some(ExternalFiles { heap: addr, files: pieces.collect() }))
     }
 
-    /// Plans the dataset and returns the address of its object header.
-    fn plan(&self, writer: &mut Writer, list: Option<GlobalHeapId>) -> Result<Addr> {
+    /// Plans the dataset and returns the address of its object header, and whether its elements have their place already: others find
+    /// it with the first write.
+    fn plan(&self, writer: &mut Writer, list: Option<GlobalHeapId>) -> Result<(Addr, bool)> {
         let widths = writer.widths();
         let element_size = u64::from(self.datatype.size());
         if let Fill::Value(bytes) = &self.fill
@@ -350,10 +361,9 @@ impl DatasetBuilder {
         if !filters.filters.is_empty() {
             header = header.message(MessageType::FILTER_PIPELINE, constant, filters.encode());
         }
-        header
-            .changing(MessageType::DATASPACE, MessageFlags::NONE, dataspace.encode(widths))
-            .room(HEADER_ROOM)
-            .place(writer)
+        let is_placed = !matches!(layout, DataLayout::Contiguous { addr: None, .. } | DataLayout::Virtual { .. });
+        let header = header.changing(MessageType::DATASPACE, MessageFlags::NONE, dataspace.encode(widths));
+        Ok((header.room(HEADER_ROOM).place(writer)?, is_placed))
     }
 
     fn dataspace(&self) -> Result<Dataspace> {
@@ -403,7 +413,7 @@ impl DatasetBuilder {
             Storage::External(_) | Storage::Virtual(_) => {
                 Err(wrong("elements outside the file cannot be chunked or filtered".to_owned()))
             }
-            Storage::Compact | Storage::Contiguous | Storage::Auto if !needs_chunks => {
+            Storage::Compact | Storage::Contiguous { .. } | Storage::Auto if !needs_chunks => {
                 let bytes = bytes.ok_or_else(|| wrong("more than 2^64 bytes".to_owned()))?;
                 if self.storage == Storage::Compact {
                     if bytes > MOST_COMPACT_BYTES {
@@ -412,11 +422,12 @@ impl DatasetBuilder {
                     let data = self.fill_bytes_or_zeros().repeat(count.unwrap_or(0) as usize);
                     return Ok((DataLayout::Compact(data), AllocationTime::Early, FilterPipeline::default()));
                 }
-                let addr = if bytes == 0 { None } else { Some(self.allocate(writer, bytes)?) };
-                let layout = DataLayout::Contiguous { addr, size: Some(bytes) };
-                Ok((layout, AllocationTime::Late, FilterPipeline::default()))
+                let early = self.storage == Storage::Contiguous { early: true };
+                let addr = if early && bytes > 0 { Some(self.allocate(writer, bytes)?) } else { None };
+                let allocation = if early { AllocationTime::Early } else { AllocationTime::Late };
+                Ok((DataLayout::Contiguous { addr, size: Some(bytes) }, allocation, FilterPipeline::default()))
             }
-            Storage::Compact | Storage::Contiguous => {
+            Storage::Compact | Storage::Contiguous { .. } => {
                 Err(wrong("only chunked datasets can grow or have filters".to_owned()))
             }
             _ if dims.is_empty() => Err(wrong("a scalar or null dataspace has no chunks".to_owned())),

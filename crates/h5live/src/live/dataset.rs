@@ -4,7 +4,7 @@ use h5live_filter::Pipeline;
 use h5live_format::Addr;
 use h5live_format::array_element::StoredChunk;
 use h5live_format::message::{
-    ChunkIndex, Chunked, DataLayout, Dataspace, Datatype, Fill, FillValue, FilterPipeline, FilteredChunk,
+    ChunkIndex, Chunked, DataLayout, Dataspace, Datatype, Fill, FillTime, FillValue, FilterPipeline, FilteredChunk,
 };
 use h5live_format::object_header::{HeaderMessage, MessageFlags, MessageType};
 
@@ -76,6 +76,8 @@ struct Description {
     place: ExtentPlace,
     element_size: u64,
     fill: Vec<u8>,
+    /// Whether what is allocated is filled.
+    is_filled: bool,
     pipeline: Option<Pipeline>,
     layout: DataLayout,
 }
@@ -94,7 +96,8 @@ impl Description {
         let space = message(MessageType::DATASPACE)?;
         let dataspace = Dataspace::decode(&space.body, header.body_addr(space).0, widths)?;
         let element_size = element_size(source, &header, message(MessageType::DATATYPE)?)?;
-        let fill = fill_of(source, &header, element_size)?;
+        let (fill, time) = fill_of(source, &header, element_size)?;
+        let is_filled = time != FillTime::Never;
         let dims = dataspace.dims().to_vec();
         let max = match &dataspace {
             Dataspace::Simple { max: Some(max), .. } => max.clone(),
@@ -104,7 +107,7 @@ impl Description {
         let layout = DataLayout::decode(&layout.body, header.body_addr(layout).0, widths)?;
         let place = extent_place(&header, space, widths.length.into());
         let pipeline = pipeline_of(source, &header)?;
-        Ok(Self { dims, max, place, element_size, fill, pipeline, layout, header })
+        Ok(Self { dims, max, place, element_size, fill, is_filled, pipeline, layout, header })
     }
 
     fn grid(&self, chunked: &Chunked) -> Grid {
@@ -124,7 +127,8 @@ impl Description {
                 if bytes == 0 {
                     return Ok(None);
                 }
-                let addr = allocate_filled(writer, bytes, &self.fill)?;
+                let fill = if self.is_filled { &self.fill } else { &vec![0; self.fill.len()] };
+                let addr = allocate_filled(writer, bytes, fill)?;
                 Ok(Some(DataLayout::Contiguous { addr: Some(addr), size: Some(bytes) }))
             }
             DataLayout::Chunked(chunked) => {
@@ -535,22 +539,24 @@ fn name_only_chunk(writer: &mut Writer, header: Addr, layout: &mut Chunked, stor
     Ok(())
 }
 
-/// One element of the fill value; zeros where there is none.
-fn fill_of(source: &Source, header: &ObjectHeader, element_size: u64) -> Result<Vec<u8>> {
+/// One element of the fill value, zeros where there is none; and when it is written.
+fn fill_of(source: &Source, header: &ObjectHeader, element_size: u64) -> Result<(Vec<u8>, FillTime)> {
     let body = |message: &Message| SharedMessages::default().body(source, source.filters(), header, message);
-    let value = if let Some(message) = header.find(MessageType::FILL_VALUE) {
+    let (value, time) = if let Some(message) = header.find(MessageType::FILL_VALUE) {
         let body = body(message)?;
-        FillValue::decode(&body.bytes, body.at)?.value
+        let message = FillValue::decode(&body.bytes, body.at)?;
+        (message.value, message.write)
     } else if let Some(message) = header.find(MessageType::FILL_VALUE_OLD) {
         let body = body(message)?;
-        FillValue::decode_old(&body.bytes, body.at)?.value
+        (FillValue::decode_old(&body.bytes, body.at)?.value, FillTime::IfSet)
     } else {
-        Fill::Default
+        (Fill::Default, FillTime::IfSet)
     };
-    Ok(match value {
+    let value = match value {
         Fill::Value(bytes) if bytes.len() as u64 == element_size => bytes,
         _ => vec![0; element_size as usize],
-    })
+    };
+    Ok((value, time))
 }
 
 fn pipeline_of(source: &Source, header: &ObjectHeader) -> Result<Option<Pipeline>> {

@@ -6,6 +6,7 @@
 mod append;
 mod bad_input;
 mod case;
+mod late;
 mod plain;
 mod read;
 mod selections;
