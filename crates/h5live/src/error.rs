@@ -129,9 +129,9 @@ pub enum ErrorKind {
         extent: Vec<u64>,
     },
     /// A chunk's filters could not be undone or applied.
-    #[error("chunk at {chunk:?}: {source}")]
+    #[error("{}: {source}", where_filtered(chunk))]
     Filter {
-        /// Offset of the chunk's first element.
+        /// Offset of the chunk's first element; empty where it is about the filters themselves.
         chunk: Vec<u64>,
         /// The filter's own words.
         source: h5live_filter::Error,
@@ -265,4 +265,8 @@ impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self::new(kind)
     }
+}
+
+fn where_filtered(chunk: &[u64]) -> String {
+    if chunk.is_empty() { "filters".to_owned() } else { format!("chunk at {chunk:?}") }
 }

@@ -97,7 +97,8 @@ pub fn h5dump_header(file: &Path) -> Result<String> {
 pub fn h5dump_bytes(file: &Path, dataset: &str) -> Result<Vec<u8>> {
     let scratch = crate::scratch();
     let to = scratch.path().join("values");
-    let arguments = ["-d", dataset, "-b", "LE", "-o"].map(OsStr::new);
+    // Why it failed is in libhdf5's error stack: h5dump's own words hardly tell.
+    let arguments = ["--enable-error-stack", "-d", dataset, "-b", "LE", "-o"].map(OsStr::new);
     Tool::H5dump.text(arguments.into_iter().chain([to.as_os_str(), file.as_os_str()]))?;
     fs::read(&to).map_err(Error::io("reading what h5dump exported"))
 }

@@ -152,7 +152,7 @@ fn dump(path: &Path, closed: &AtomicBool, most: u64) -> Result<Report, Failure> 
             Err(error) => {
                 let line = error.to_string();
                 report.count("errors of h5dump 1.10", 1);
-                report.note(format!("h5dump 1.10: {}", line.lines().take(3).collect::<Vec<_>>().join(" | ")));
+                report.note(format!("h5dump 1.10: {}", line.lines().map(str::trim).collect::<Vec<_>>().join(" | ")));
             }
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -168,8 +168,10 @@ impl Chunks<'_> {
             // Rows that follow each other are for the same core as long as there are enough: their chunks may be neighbours.
             let worth = (ROWS_BYTES / self.grid.chunk_bytes.max(1)) as usize / others.len();
             let together = (rows.len() / (4 * threads)).min(worth).clamp(1, LOCATED);
+            // One by one: what is not parted further cannot be taken over by a core that has nothing left to do.
             return rows
                 .par_chunks_mut(together)
+                .with_max_len(1)
                 .try_for_each(|rows| works.with(|work| self.read_some(slabs, others, rows, found, work)));
         }
         // Few rows of many chunks, whose elements are interleaved in memory: decoded on all cores, put in place by one.
@@ -181,6 +183,7 @@ impl Chunks<'_> {
                 let groups: Vec<&[Located]> = self.neighbours(slabs, &located).collect();
                 let decoded: Vec<Vec<Option<Elements>>> = groups
                     .par_iter()
+                    .with_max_len(1)
                     .map(|group| works.with(|work| self.decode_together(group, work)))
                     .collect::<Result<_>>()?;
                 for (Located { scaled, .. }, chunk) in located.iter().zip(decoded.iter().flatten()) {
