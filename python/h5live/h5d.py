@@ -280,7 +280,8 @@ def _properties(loc, tid, space, dcpl):
     how = {}
     if space._kind == h5s.SIMPLE and space._max != space._dims:
         how["maxshape"] = [None if dim == h5s.UNLIMITED else dim for dim in space._max]
-    if tid.committed():
+    # In another file, its address means nothing: a copy of the type is used.
+    if tid.committed() and tid._core.file.number == loc._core.file.number:
         how["committed"] = tid._core.address
     if dcpl is None:
         return how

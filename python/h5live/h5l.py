@@ -33,6 +33,12 @@ def _split(core, name):
     return core.open(head or "/"), last
 
 
+def _refuse_other_file(group, target):
+    """A link holds an address, which means nothing in another file."""
+    if group.is_open and group.file.number != target.file.number:
+        raise OSError(f"Unable to create link (interfile hard links are not allowed): the object is in {target.file.path}")
+
+
 class LinkProxy:
     """The links of a group."""
 
@@ -72,6 +78,7 @@ class LinkProxy:
 
     def create_hard(self, new_name, cur_loc, cur_name, lcpl=None, lapl=None):
         self._require(Doing.CreateHardLink)
+        _refuse_other_file(self._group, cur_loc._core)
         self._group.link_hard(h5t._text(new_name), cur_loc._core.open(h5t._text(cur_name)).address)
 
     def create_soft(self, new_name, target, lcpl=None, lapl=None):

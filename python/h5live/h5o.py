@@ -1,6 +1,6 @@
 """Objects: what they are, copying them, walking through them."""
 
-from . import h5d, h5g, h5t
+from . import h5d, h5g, h5l, h5t
 from ._h5live import Doing
 from .h5 import INDEX_NAME, ITER_INC
 
@@ -59,6 +59,7 @@ def exists_by_name(loc, name, lapl=None):
 def link(loc, obj, name, lcpl=None, lapl=None):
     """Gives the object `loc` a name in `obj`."""
     loc._require(Doing.CreateLink)
+    h5l._refuse_other_file(obj._core, loc._core)
     obj._core.link_hard(h5t._text(name), loc._core.address)
 
 
