@@ -381,7 +381,7 @@ class Dataset(HLObject):
 
     def astype(self, dtype):
         """A view that reads as another type: `dataset.astype('f4')[10:20]`."""
-        dtype, own = np.dtype(dtype), self.dtype
+        dtype, own = np.dtype(dtype), self._core.dtype
         if dtype.kind == "T":
             info = h5t.check_string_dtype(own)
             if info is None:

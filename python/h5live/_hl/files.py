@@ -274,7 +274,8 @@ class File(Group):
         """The attributes of the root group."""
         from . import attrs
 
-        self.id._require(Doing.OpenObject)
+        # As h5py, which opens the root group for this.
+        self._id._require(Doing.OpenObject)
         return attrs.AttributeManager(self)
 
     @property
