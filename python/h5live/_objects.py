@@ -3,6 +3,8 @@
 import threading
 from collections import OrderedDict, deque
 
+from ._h5live import Doing
+
 # h5py serialises all calls by one lock, which programs sometimes take. Here nothing waits for it.
 phil = threading.RLock()
 
@@ -81,7 +83,7 @@ class ObjectID:
 
     @property
     def valid(self):
-        return self._is_valid()
+        return int(self._is_valid())
 
     @property
     def locked(self):
@@ -90,15 +92,23 @@ class ObjectID:
     @property
     def fileno(self):
         """A number that all objects of one open file have in common."""
+        self._require(Doing.Look)
         return self._core.file.number
 
     def _is_valid(self):
         if self._closed or self._core is None:
             return False
-        return isinstance(self._core, int) or self._core.file.is_open
+        return isinstance(self._core, int) or self._core.is_open
+
+    def _require(self, doing):
+        """Refuses, as h5py does, what is closed. Where the Rust side is asked anyway, it refuses by itself."""
+        if not self._is_valid():
+            raise doing.closed()
 
     def _close(self):
         self._closed = True
+        if not (self._core is None or isinstance(self._core, int)):
+            self._core.close()
 
     close = _close
 
@@ -132,7 +142,8 @@ class ObjectID:
         return hash(mine)
 
     def __copy__(self):
-        return type(self)(self._core)
+        # Closed by itself, as the one it was copied from.
+        return type(self)(self._core if isinstance(self._core, int) else self._core.file.root().open_at(self._core.address))
 
     def __reduce__(self):
         raise TypeError("h5py objects cannot be pickled")

@@ -30,7 +30,6 @@ class Reader:
 
     def read(self, args):
         """The elements; for a single one, as numpy gives it."""
-        self.dsid._check()
         core = self.dsid._core
         found = core.read(args)
         if found is None:

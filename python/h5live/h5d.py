@@ -9,6 +9,7 @@ from . import _convert, h5g, h5p, h5s, h5t
 from ._objects import ObjectID, path_of
 from .h5d_constants import *  # noqa: F403
 from . import h5d_constants as _d
+from ._h5live import Doing
 
 StoreInfo = namedtuple("StoreInfo", ["chunk_offset", "filter_mask", "byte_offset", "size"])
 
@@ -22,43 +23,24 @@ class DatasetID(ObjectID):
     def _name(self):
         return path_of(self._core)
 
-    # What a closed dataset says depends on what is asked of it, as in h5py: programs catch the one or the other.
-
-    def _check(self):
-        if not self._is_valid():
-            raise ValueError("Invalid dataset identifier (identifier is not of specified type)")
-
-    def _check_parameter(self):
-        if not self._is_valid():
-            raise ValueError("Dset_id parameter is not a valid dataset identifier (identifier is not of specified type)")
-
-    def _check_space(self):
-        if not self._is_valid():
-            raise RuntimeError("Unable to synchronously get dataspace (identifier is not of specified type)")
-
     @property
     def dtype(self):
-        self._check()
         return self._core.dtype
 
     @property
     def shape(self):
-        self._check_space()
         return self._core.shape
 
     @property
     def rank(self):
-        self._check_space()
         return self._core.rank
 
     def get_type(self):
-        self._check()
         committed = self._core.committed_datatype
         core = None if committed is None else self._core.file.root().open_at(committed)
         return h5t._type_id_of(self._core.datatype, core)
 
     def get_space(self):
-        self._check_space()
         if self._core.is_null:
             return h5s.create(h5s.NULL)
         if self._core.rank == 0:
@@ -73,17 +55,14 @@ class DatasetID(ObjectID):
         return _d.SPACE_STATUS_ALLOCATED if size >= whole else _d.SPACE_STATUS_PART_ALLOCATED
 
     def get_storage_size(self):
-        self._check()
         return self._core.storage_size()
 
     def get_offset(self):
         """Where the elements begin in the file; None if they do not lie in one piece there."""
-        self._check()
         return self._core.data_offset()
 
     def get_create_plist(self):
         """What the dataset was created with."""
-        self._check()
         core, plist = self._core, h5p.PropDCID()
         layout = core.layout
         plist._values["layout"] = {
@@ -131,6 +110,7 @@ class DatasetID(ObjectID):
             yield target, "." if file is None else file, name, source
 
     def get_access_plist(self):
+        self._require(Doing.LookAtDataset)
         plist = getattr(self, "_access_plist", None)
         plist = plist.copy() if plist is not None else h5p.PropDAID()
         # Prefixes are given as they are used.
@@ -145,6 +125,7 @@ class DatasetID(ObjectID):
 
     def read(self, mspace, fspace, arr_obj, mtype=None, dxpl=None):
         """Reads what `fspace` selects to where `mspace` says in an array."""
+        self._require(Doing.LookAtDataset)
         selection = self._file_space(fspace)._selection()
         elements = self._elements(selection, selection.whole_shape).reshape(-1)
         elements = elements if elements.dtype == arr_obj.dtype else _convert.cast(elements, arr_obj.dtype)
@@ -155,6 +136,7 @@ class DatasetID(ObjectID):
 
     def write(self, mspace, fspace, arr_obj, mtype=None, dxpl=None):
         """Writes what `mspace` says of an array to what `fspace` selects."""
+        self._require(Doing.LookAtDataset)
         selection = self._file_space(fspace)._selection()
         arr_obj = np.asarray(arr_obj)
         if mtype is not None and not arr_obj.dtype.hasobject and arr_obj.dtype.itemsize != mtype.get_size():
@@ -175,24 +157,22 @@ class DatasetID(ObjectID):
     # --- extent ---
 
     def set_extent(self, shape):
-        self._check()
+        self._require(Doing.LookAtSpace)
         self._core.resize([int(dim) for dim in shape])
 
     def extend(self, shape):
         self.set_extent([max(new, now) for new, now in zip(shape, self.shape)])
 
     def flush(self):
-        self._check_parameter()
         self._core.flush()
 
     def refresh(self):
-        self._check_parameter()
         self._core.refresh()
 
     # --- chunks ---
 
     def _chunks(self):
-        self._check()
+        self._require(Doing.LookAtSpace)
         if self._core.chunks is None:
             raise ValueError("Chunk information is only available for chunked datasets")
         return [StoreInfo(*chunk) for chunk in self._core.chunk_list()]
@@ -204,6 +184,7 @@ class DatasetID(ObjectID):
         return self._chunks()[index]
 
     def get_chunk_info_by_coord(self, coord):
+        self._require(Doing.LookAtSpace)
         chunk = self._core.chunks
         start = tuple(at // size * size for at, size in zip(coord, chunk))
         for info in self._chunks():
@@ -221,7 +202,6 @@ class DatasetID(ObjectID):
 
     def read_direct_chunk(self, offsets, dxpl=None, out=None):
         """A chunk as it is stored: its filter mask, and its bytes."""
-        self._check()
         mask, data = self._core.read_chunk([int(at) for at in offsets])
         if out is None:
             return mask, data
@@ -238,7 +218,7 @@ class DatasetID(ObjectID):
 
     def write_direct_chunk(self, offsets, data, filter_mask=0, dxpl=None):
         """Stores a chunk as it is."""
-        self._check()
+        self._require(Doing.LookAtSpace)
         data = data if isinstance(data, bytes) else memoryview(np.ascontiguousarray(data)).cast("B").tobytes()
         # Bits of filters that there are not mean nothing.
         mask = int(filter_mask) & ((1 << len(self._core.filters)) - 1)
@@ -274,6 +254,7 @@ def _from_memory(array, space):
 
 def open(loc, name, dapl=None):
     """The dataset `name` from `loc`."""
+    loc._require(Doing.OpenDataset)
     found = loc._core.open(h5t._text(name))
     if type(found).__name__ != "Dataset":
         raise KeyError("Unable to synchronously open object (not a dataset)")
@@ -299,7 +280,8 @@ def _properties(loc, tid, space, dcpl):
     how = {}
     if space._kind == h5s.SIMPLE and space._max != space._dims:
         how["maxshape"] = [None if dim == h5s.UNLIMITED else dim for dim in space._max]
-    if tid.committed():
+    # In another file, its address means nothing: a copy of the type is used.
+    if tid.committed() and tid._core.file.number == loc._core.file.number:
         how["committed"] = tid._core.address
     if dcpl is None:
         return how

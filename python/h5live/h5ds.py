@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import h5a, h5r, h5t
+from ._h5live import Doing
 
 _CLASS, _NAME, _LIST, _REFERENCES, _LABELS = "CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"
 
@@ -29,6 +30,7 @@ def _text_type(text):
 
 def set_scale(dset, dimname=b""):
     """Makes a dataset a dimension scale."""
+    dset._require(Doing.MakeScale)
     if _LIST in _attributes(dset):
         raise RuntimeError("Unspecified error in H5DSset_scale (return value <0)")
     dimname = dimname if isinstance(dimname, bytes) else dimname.encode()
@@ -40,6 +42,7 @@ def set_scale(dset, dimname=b""):
 
 def is_scale(dset):
     """Whether a dataset is a dimension scale."""
+    dset._require(Doing.LookAtType)
     found = _get(dset, _CLASS)
     if found is None:
         return False
@@ -49,6 +52,7 @@ def is_scale(dset):
 
 def get_scale_name(dscale):
     """The name given to a dimension scale."""
+    dscale._require(Doing.LookAtScales)
     found = _get(dscale, _NAME)
     if found is None:
         return b""
@@ -56,7 +60,8 @@ def get_scale_name(dscale):
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _check_axis(dset, idx):
+def _check_axis(dset, idx, doing=Doing.LookAtScales):
+    dset._require(doing)
     if not 0 <= idx < dset._core.rank:
         raise RuntimeError(f"Unspecified error (no dimension {idx})")
 
@@ -108,7 +113,7 @@ def _reference(dset):
 
 def attach_scale(dset, dscale, idx):
     """Attaches a scale to a dimension."""
-    _check_axis(dset, idx)
+    _check_axis(dset, idx, Doing.LookAtType)
     if is_scale(dset):
         raise RuntimeError("Unspecified error in H5DSattach_scale (a dimension scale cannot have scales)")
     if not is_scale(dscale):
@@ -123,7 +128,7 @@ def attach_scale(dset, dscale, idx):
 
 def is_attached(dset, dscale, idx):
     """Whether a scale is attached to a dimension."""
-    _check_axis(dset, idx)
+    _check_axis(dset, idx, Doing.LookAtType)
     return _reference(dscale) in _lists(dset)[idx]
 
 

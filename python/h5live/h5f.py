@@ -4,6 +4,7 @@ import io
 import os
 
 from . import _h5live, h5g, h5p, h5t
+from ._h5live import Doing
 
 ACC_RDONLY, ACC_RDWR, ACC_TRUNC, ACC_EXCL, ACC_CREAT = 0, 1, 2, 4, 16
 ACC_SWMR_WRITE, ACC_SWMR_READ = 0x20, 0x40
@@ -28,6 +29,7 @@ class FileID(h5g.GroupID):
 
     @property
     def name(self):
+        self._require(Doing.NameFile)
         return os.fsencode(self._file.path)
 
     def _name(self):
@@ -41,23 +43,37 @@ class FileID(h5g.GroupID):
         return not self._closed and self._file.is_open
 
     def close(self):
-        self._file.close()
-        self._closed = True
+        """Closes this identifier. The file stays open for what came from it; `File.close` closes that as well."""
+        super()._close()
+        self._file.close_identifier()
+
+    _close = close
+
+    def __copy__(self):
+        return FileID(self._core.file)
+
+    def _names(self):
+        # h5py opens the root group for this.
+        self._require(Doing.OpenObject)
+        return super()._names()
 
     def _close_open_objects(self, types):
         if types & OBJ_FILE:
             self._file.close()
 
     def reopen(self):
-        return FileID(self._file)
+        self._require(Doing.Reopen)
+        return FileID(self._core.file)
 
     def flush(self):
         self._file.publish()
 
     def get_filesize(self):
+        self._require(Doing.LookIntoFile)
         return os.path.getsize(self._file.path)
 
     def get_create_plist(self):
+        self._require(Doing.LookAtFile)
         plist = h5p.PropFCID()
         plist.set_userblock(self._file.userblock_size)
         if self._core.tracks_order:
@@ -66,17 +82,21 @@ class FileID(h5g.GroupID):
         return plist
 
     def get_access_plist(self):
+        self._require(Doing.LookAtFile)
         plist = self._asked("fapl")
         return h5p.PropFAID() if plist is None else plist
 
     def get_intent(self):
+        self._require(Doing.LookAtFile)
         return ACC_RDWR if self._file.writable else ACC_RDONLY
 
     def get_freespace(self):
+        self._require(Doing.LookAtFile)
         return 0
 
     def get_vfd_handle(self, fapl=None):
         """A descriptor of the file, of this process's own."""
+        self._require(Doing.LookAtFile)
         if self._file.is_elsewhere:
             return id(self._file)
         if self._descriptor is None:
@@ -96,24 +116,30 @@ class FileID(h5g.GroupID):
     # libhdf5's cache of metadata has no counterpart: these answer, and change nothing.
 
     def get_mdc_config(self):
+        self._require(Doing.LookAtFile)
         return h5p.CacheConfig()
 
     def set_mdc_config(self, config):
         """Nothing to set."""
 
     def get_mdc_hit_rate(self):
+        self._require(Doing.LookIntoFile)
         return self._hits
 
     def get_mdc_size(self):
+        self._require(Doing.LookIntoFile)
         return (0, 0, 0, 0)
 
     def reset_mdc_hit_rate_stats(self):
+        self._require(Doing.LookAtFile)
         self._hits = 0.0
 
     def get_page_buffering_stats(self):
+        self._require(Doing.LookIntoFile)
         raise RuntimeError("page buffering is not enabled on this file")
 
     def reset_page_buffering_stats(self):
+        self._require(Doing.LookIntoFile)
         raise RuntimeError("page buffering is not enabled on this file")
 
 
@@ -158,6 +184,7 @@ def is_hdf5(fname):
 
 
 def flush(obj, scope=SCOPE_LOCAL):
+    obj._require(Doing.Flush)
     obj._core.file.publish()
 
 
@@ -170,6 +197,7 @@ def unmount(loc, name):
 
 
 def get_name(obj):
+    obj._require(Doing.NameFile)
     return os.fsencode(obj._core.file.path)
 
 
@@ -183,6 +211,8 @@ def get_obj_ids(where=OBJ_ALL, types=OBJ_ALL):
 
     from . import h5d
 
+    if where != OBJ_ALL:
+        where._require(Doing.LookIntoFile)
     wanted = []
     for cls, flag in ((FileID, OBJ_FILE), (h5d.DatasetID, OBJ_DATASET), (h5g.GroupID, OBJ_GROUP), (h5t.TypeID, OBJ_DATATYPE)):
         if types & flag:

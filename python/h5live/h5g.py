@@ -3,6 +3,7 @@
 import itertools
 
 from . import h5l, h5o, h5p, h5t
+from ._h5live import Doing
 from ._objects import ObjectID, path_of
 
 LINK_ERROR, LINK_HARD, LINK_SOFT = -1, 0, 1
@@ -38,15 +39,13 @@ class GroupID(ObjectID):
         return path_of(self._core)
 
     def _names(self):
-        if not self._is_valid():
-            raise ValueError("Invalid group (or file) id (invalid group (or file) ID)")
         return self._core.names()
 
     def get_num_objs(self):
         return len(self)
 
     def get_objname_by_idx(self, idx):
-        return self._names()[idx].encode("utf-8", "surrogateescape")
+        return self._core.names()[idx].encode("utf-8", "surrogateescape")
 
     def get_objtype_by_idx(self, idx):
         return get_objinfo(self, self.get_objname_by_idx(idx)).type
@@ -62,6 +61,7 @@ class GroupID(ObjectID):
         return plist
 
     def link(self, current_name, new_name, link_type=LINK_HARD, remote=None):
+        self._require(Doing.CreateLink)
         if link_type == LINK_SOFT:
             self.links.create_soft(new_name, current_name)
         else:
@@ -83,13 +83,12 @@ class GroupID(ObjectID):
         return reversed(list(self))
 
     def __len__(self):
-        if not self._is_valid():
-            raise ValueError("Invalid group (or file) id (invalid group (or file) ID)")
         return len(self._core)
 
 
 def open(loc, name):
     """The group `name` from `loc`."""
+    loc._require(Doing.OpenGroup)
     found = h5o.open(loc, name)
     if not isinstance(found, GroupID):
         raise ValueError("Unable to synchronously open group (not a group)")
@@ -120,6 +119,7 @@ def _unlinked(loc, make, wrap):
 
 def get_objinfo(obj, name=".", follow_link=True):
     """What is at a name."""
+    obj._require(Doing.Look)
     core = obj._core
     if h5t._text(name) != ".":
         if not follow_link:
@@ -134,8 +134,8 @@ def get_objinfo(obj, name=".", follow_link=True):
 def iterate(loc, func, startidx=0, *, obj_name="."):
     """Calls `func` with each name until it returns something."""
     group = loc if obj_name in (".", b".") else open(loc, obj_name)
-    for name in list(group)[startidx:]:
-        result = func(name)
+    for name in group._core.names()[startidx:]:
+        result = func(name.encode("utf-8", "surrogateescape"))
         if result is not None:
             return result
     return None

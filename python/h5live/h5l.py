@@ -1,6 +1,7 @@
 """Links."""
 
 from . import h5t
+from ._h5live import Doing
 from .h5 import INDEX_NAME, ITER_INC
 
 TYPE_HARD, TYPE_SOFT, TYPE_EXTERNAL = 0, 1, 64
@@ -32,6 +33,12 @@ def _split(core, name):
     return core.open(head or "/"), last
 
 
+def _refuse_other_file(group, target):
+    """A link holds an address, which means nothing in another file."""
+    if group.is_open and group.file.number != target.file.number:
+        raise OSError(f"Unable to create link (interfile hard links are not allowed): the object is in {target.file.path}")
+
+
 class LinkProxy:
     """The links of a group."""
 
@@ -39,10 +46,16 @@ class LinkProxy:
         self._group = core
 
     def _at(self, name):
+        self._require(Doing.LookAtLinks)
         group, last = _split(self._group, name)
         return group.link(last)
 
+    def _require(self, doing):
+        if not self._group.is_open:
+            raise doing.closed()
+
     def exists(self, name, lapl=None):
+        self._require(Doing.FindLink)
         try:
             self._at(name)
             return True
@@ -64,6 +77,8 @@ class LinkProxy:
         raise ValueError("Unable to get link value (can't retrieve value for hard link)")
 
     def create_hard(self, new_name, cur_loc, cur_name, lcpl=None, lapl=None):
+        self._require(Doing.CreateHardLink)
+        _refuse_other_file(self._group, cur_loc._core)
         self._group.link_hard(h5t._text(new_name), cur_loc._core.open(h5t._text(cur_name)).address)
 
     def create_soft(self, new_name, target, lcpl=None, lapl=None):

@@ -1,6 +1,7 @@
 """Objects: what they are, copying them, walking through them."""
 
-from . import h5d, h5g, h5t
+from . import h5d, h5g, h5l, h5t
+from ._h5live import Doing
 from .h5 import INDEX_NAME, ITER_INC
 
 TYPE_GROUP, TYPE_DATASET, TYPE_NAMED_DATATYPE = 0, 1, 2
@@ -41,6 +42,7 @@ class ObjInfo:
 
 def get_info(loc, name=None, index=-1, *, obj_name=".", index_type=INDEX_NAME, order=ITER_INC, lapl=None):
     """Kind, file and address of an object: the two last tell objects apart."""
+    loc._require(Doing.Look)
     core = loc._core
     if name is not None:
         core = core.open(h5t._text(name))
@@ -50,11 +52,14 @@ def get_info(loc, name=None, index=-1, *, obj_name=".", index_type=INDEX_NAME, o
 
 
 def exists_by_name(loc, name, lapl=None):
+    loc._require(Doing.Look)
     return h5t._text(name) in loc._core
 
 
 def link(loc, obj, name, lcpl=None, lapl=None):
     """Gives the object `loc` a name in `obj`."""
+    loc._require(Doing.CreateLink)
+    h5l._refuse_other_file(obj._core, loc._core)
     obj._core.link_hard(h5t._text(name), loc._core.address)
 
 
@@ -63,6 +68,7 @@ def set_comment(loc, comment, *, obj_name=".", lapl=None):
 
 
 def get_comment(loc, comment, *, obj_name=".", lapl=None):
+    loc._require(Doing.Look)
     return b""
 
 
@@ -93,5 +99,7 @@ def copy(src_loc, src_name, dst_loc, dst_name, copypl=None, lcpl=None, *, progre
     """Copies an object and all that is in it, into another file too. progress: as `Group.copy` has it."""
     from ._copy import copy_object
 
+    src_loc._require(Doing.CopyObject)
+    dst_loc._require(Doing.CopyObject)
     flags = 0 if copypl is None else copypl.get_copy_object()
     copy_object(src_loc._core, h5t._text(src_name), dst_loc._core, h5t._text(dst_name), flags, progress)

@@ -1,5 +1,7 @@
 """References to objects, and to regions of datasets."""
 
+from ._h5live import Doing
+
 OBJECT, DATASET_REGION = 0, 1
 
 
@@ -64,6 +66,7 @@ def _address_of(ref, id_):
 
 def create(id_, name, ref_type, space=None):
     """A reference to the object `name` from `id_`; of type DATASET_REGION, to what `space` selects of it."""
+    id_._require(Doing.Look)
     name = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
     core = id_._core
     if name not in (".", "/") or name == "/":
@@ -87,6 +90,7 @@ def dereference(ref, id_):
     """The object a reference names; None for nothing."""
     from . import h5o
 
+    id_._require(Doing.Dereference)
     address = _address_of(ref, id_)
     if address is None:
         return None
@@ -97,6 +101,7 @@ def get_region(ref, id_):
     """The dataspace, with its selection, that a region reference names."""
     from . import h5s
 
+    id_._require(Doing.Dereference)
     found = id_._core.file.fetch_region(ref._raw(12))
     if found is None:
         return None

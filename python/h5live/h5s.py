@@ -33,10 +33,6 @@ class SpaceID(ObjectID):
     def shape(self):
         return self._dims
 
-    @property
-    def valid(self):
-        return not self._closed
-
     def _is_valid(self):
         return not self._closed
 

@@ -6,6 +6,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import _h5live, h5
+from ._h5live import Doing
 from ._objects import ObjectID
 from .h5r import Reference, RegionReference
 
@@ -459,18 +460,25 @@ class TypeID(ObjectID):
 
     def __init__(self, desc, core=None, committed=None):
         super().__init__(committed)
-        self._desc = desc
+        self._description = desc
         self._core_type = core
+
+    @property
+    def _desc(self):
+        """What datatype it is, in the words of the Rust side."""
+        self._require(Doing.LookAtType)
+        return self._description
 
     @property
     def _datatype(self):
         """The datatype as the Rust side has it."""
+        self._require(Doing.LookAtType)
         if self._core_type is None:
             self._core_type = _h5live.Datatype(self._desc)
         return self._core_type
 
     def _change(self, desc):
-        self._desc, self._core_type = desc, None
+        self._description, self._core_type = desc, None
 
     def _set(self, at, value):
         self._change(self._desc[:at] + (value,) + self._desc[at + 1 :])
@@ -480,6 +488,7 @@ class TypeID(ObjectID):
         return self.py_dtype()
 
     def py_dtype(self):
+        self._require(Doing.TakeType)
         return _numpy_type(self._desc)[0]
 
     def get_class(self):
@@ -496,6 +505,7 @@ class TypeID(ObjectID):
 
     def lock(self):
         """Nothing to do: what is stored is always the type at that moment."""
+        self._require(Doing.LookAtType)
 
     def close(self):
         self._close()
@@ -504,6 +514,7 @@ class TypeID(ObjectID):
         return self == other
 
     def get_super(self):
+        self._require(Doing.LookAtType)
         raise TypeError("Unable to get super type (not a derived type)")
 
     def detect_class(self, number):
@@ -513,6 +524,7 @@ class TypeID(ObjectID):
         return self._datatype.encode()
 
     def commit(self, group, name, lcpl=None):
+        self._require(Doing.CreateDatatype)
         try:
             core = group._core.commit_datatype(_text(name), self._datatype)
         except ValueError as error:
@@ -520,11 +532,13 @@ class TypeID(ObjectID):
         self._core = core
 
     def committed(self):
+        self._require(Doing.LookAtType)
         return self._core is not None
 
     def get_create_plist(self):
         from . import h5p
 
+        self._require(Doing.LookAtType)
         return h5p.PropTCID()
 
     def __eq__(self, other):
@@ -534,6 +548,7 @@ class TypeID(ObjectID):
         return not self == other
 
     def __hash__(self):
+        self._require(Doing.HashType)
         return hash(self._desc)
 
     def __copy__(self):
@@ -542,12 +557,8 @@ class TypeID(ObjectID):
     def __reduce__(self):
         return decode, (self.encode(),)
 
-    @property
-    def valid(self):
-        return self._is_valid()
-
     def _is_valid(self):
-        return not self._closed and (self._core is None or self._core.file.is_open)
+        return not self._closed and (self._core is None or self._core.is_open)
 
 
 def _classes_in(desc):
@@ -629,6 +640,7 @@ class TypeAtomicID(TypeID):
     """Numbers and bit fields."""
 
     def get_order(self):
+        self._require(Doing.TakeType)
         return _ORDERS[self._desc[2]]
 
     def set_order(self, order):
@@ -871,6 +883,7 @@ def array_create(base, dims):
 
 def open(group, name):
     """The committed datatype `name` of a group."""
+    group._require(Doing.OpenDatatype)
     core = group._core.open(_text(name))
     return _type_id_of(core.datatype, core)
 

@@ -25,7 +25,7 @@ macro_rules! on_object {
     };
 }
 
-/// The attributes of an object.
+/// The attributes of an object; closed when it is, being of its identifier.
 #[pyclass(frozen, module = "h5live._h5live")]
 pub(crate) struct Attributes {
     handle: Arc<Handle>,
@@ -37,13 +37,13 @@ impl Attributes {
         Self { handle, object }
     }
 
-    fn find(&self, py: Python<'_>, name: &str) -> PyResult<Option<Attribute>> {
-        self.handle.check()?;
+    fn find(&self, py: Python<'_>, name: &str, doing: Doing) -> PyResult<Option<Attribute>> {
+        self.handle.check(doing)?;
         py.detach(|| on_object!(&self.object, owner => owner.find_attribute(name))).or_raise(Doing::OpenAttribute)
     }
 
     fn all(&self, py: Python<'_>) -> PyResult<Vec<Attribute>> {
-        self.handle.check()?;
+        self.handle.check(Doing::Look)?;
         py.detach(|| self.object.attributes()).or_raise(Doing::OpenAttribute)
     }
 
@@ -60,16 +60,44 @@ impl Attributes {
     }
 
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
-        self.handle.check()?;
+        self.handle.check(match doing {
+            Doing::CreateAttribute => Doing::FindAttribute,
+            _ => doing,
+        })?;
         if self.handle.writable { Ok(()) } else { Err(crate::errors::raise(doing, &ErrorKind::ReadOnly.into())) }
     }
 }
 
 #[pymethods]
 impl Attributes {
+    /// The same attributes, which stay open when the object is closed.
+    fn by_itself(&self) -> Self {
+        Self { handle: self.handle.another(), object: self.object.clone() }
+    }
+
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.handle.close()).or_raise(Doing::Flush).map(drop)
+    }
+
+    /// Of the object.
+    #[getter]
+    fn address(&self) -> u64 {
+        self.object.address()
+    }
+
+    #[getter]
+    fn file(&self) -> crate::file::File {
+        crate::file::File { handle: self.handle.another() }
+    }
+
     /// The value of an attribute; `None` if it needs converting in Python. `KeyError` if there is none.
     fn value<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = self.find(py, name)?.ok_or_else(|| missing(name))?;
+        let found = self.find(py, name, Doing::OpenAttribute)?.ok_or_else(|| missing(name))?;
         if found.is_null() {
             return Ok(None);
         }
@@ -101,7 +129,7 @@ impl Attributes {
 
     /// An attribute as it is stored: its datatype, its shape (`None`: null), its bytes, its committed type's address, its number.
     fn open<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyTuple>> {
-        let found = self.find(py, name)?.ok_or_else(|| missing(name))?;
+        let found = self.find(py, name, Doing::OpenAttribute)?.ok_or_else(|| missing(name))?;
         let shape = if found.is_null() { None } else { Some(PyTuple::new(py, found.shape())?) };
         let datatype = Datatype(found.datatype().clone());
         let raw = elements::byte_array(py, found.raw().to_vec());
@@ -172,7 +200,7 @@ impl Attributes {
     }
 
     fn rename(&self, py: Python<'_>, name: &str, new_name: &str) -> PyResult<()> {
-        self.refuse_reader(Doing::CreateAttribute)?;
+        self.refuse_reader(Doing::RenameAttribute)?;
         py.detach(|| on_object!(&self.object, owner => owner.rename_attribute(name, new_name)))
             .or_raise(Doing::CreateAttribute)
     }
@@ -184,7 +212,7 @@ impl Attributes {
     }
 
     fn __contains__(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        Ok(self.find(py, name)?.is_some())
+        Ok(self.find(py, name, Doing::FindAttribute)?.is_some())
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {

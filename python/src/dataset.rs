@@ -40,13 +40,13 @@ impl Dataset {
         self.dataset.datatype().size() as usize
     }
 
-    fn check(&self) -> PyResult<()> {
-        self.handle.check()
+    fn check(&self, doing: Doing) -> PyResult<()> {
+        self.handle.check(doing)
     }
 
     /// The extent; of a virtual dataset, which grows with its sources, as it is now.
     fn extent(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
-        self.check()?;
+        self.check(Doing::LookAtSpace)?;
         if self.dataset.layout() == Layout::Virtual {
             py.detach(|| self.dataset.refresh()).or_raise(Doing::Refresh)?;
         }
@@ -54,7 +54,7 @@ impl Dataset {
     }
 
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
-        self.check()?;
+        self.check(doing)?;
         if !self.handle.writable {
             return Err(raise(doing, &ErrorKind::ReadOnly.into()));
         }
@@ -231,7 +231,7 @@ impl Dataset {
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         if self.dataset.is_null() {
-            return self.check().map(|()| None);
+            return self.check(Doing::LookAtSpace).map(|()| None);
         }
         PyTuple::new(py, self.extent(py)?).map(Some)
     }
@@ -239,24 +239,26 @@ impl Dataset {
     /// The largest shape, `None` along axes without limit.
     #[getter]
     fn maxshape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.check()?;
+        self.check(Doing::LookAtSpace)?;
         PyTuple::new(py, self.dataset.max_shape())
     }
 
     #[getter]
-    fn rank(&self) -> usize {
-        self.dataset.rank()
+    fn rank(&self) -> PyResult<usize> {
+        self.check(Doing::LookAtSpace)?;
+        Ok(self.dataset.rank())
     }
 
     #[getter]
-    fn is_null(&self) -> bool {
-        self.dataset.is_null()
+    fn is_null(&self) -> PyResult<bool> {
+        self.check(Doing::LookAtSpace)?;
+        Ok(self.dataset.is_null())
     }
 
     /// The numpy type of its elements.
     #[getter]
     fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         Ok(self.numpy(py)?.dtype.clone_ref(py))
     }
 
@@ -268,25 +270,26 @@ impl Dataset {
 
     #[getter]
     fn datatype(&self) -> PyResult<Datatype> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         Ok(Datatype(self.dataset.datatype().clone()))
     }
 
     /// The address of its committed datatype.
     #[getter]
-    fn committed_datatype(&self) -> Option<u64> {
-        self.dataset.committed_datatype()
+    fn committed_datatype(&self) -> PyResult<Option<u64>> {
+        self.check(Doing::LookAtDataset)?;
+        Ok(self.dataset.committed_datatype())
     }
 
     #[getter]
     fn chunks<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         self.dataset.chunk_shape().map(|chunk| PyTuple::new(py, chunk)).transpose()
     }
 
     #[getter]
     fn layout(&self) -> PyResult<&'static str> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         Ok(match self.dataset.layout() {
             Layout::Compact => "compact",
             Layout::Contiguous => "contiguous",
@@ -299,7 +302,7 @@ impl Dataset {
     /// The filters: number, whether optional, values, name.
     #[getter]
     fn filters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         let filters = self.dataset.filters().into_iter();
         PyList::new(
             py,
@@ -330,26 +333,26 @@ impl Dataset {
 
     /// The external files: name, offset, bytes.
     fn external_files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         PyList::new(py, self.dataset.external_files())
     }
 
-    /// Where the elements begin in the file, if they lie in one piece.
-    fn data_offset(&self) -> PyResult<Option<u64>> {
-        self.check()?;
-        Ok(self.dataset.data_offset())
+    /// Where the elements begin in the file, if they lie in one piece; `None` too if the dataset is closed, as libhdf5 has no other
+    /// way to say that.
+    fn data_offset(&self) -> Option<u64> {
+        if self.handle.is_open() { self.dataset.data_offset() } else { None }
     }
 
     /// Whether the order in which attributes are created is kept.
     #[getter]
     fn tracks_order(&self, py: Python<'_>) -> PyResult<bool> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         py.detach(|| self.dataset.tracks_attribute_order()).or_raise(Doing::Look)
     }
 
     /// A chunk as it is stored: filter mask and bytes.
     fn read_chunk<'py>(&self, py: Python<'py>, offset: Vec<u64>) -> PyResult<Bound<'py, PyTuple>> {
-        self.check()?;
+        self.check(Doing::LookAtSpace)?;
         match py.detach(|| self.dataset.read_chunk(&offset)).or_raise(Doing::Read)? {
             Some((mask, bytes)) => (mask, PyBytes::new(py, &bytes)).into_pyobject(py),
             None => {
@@ -360,7 +363,7 @@ impl Dataset {
 
     /// What a virtual dataset shows: where, file, path, which elements, and (where the source can be opened) their extent.
     fn virtual_mappings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         let mappings = py.detach(|| self.dataset.virtual_mappings()).or_raise(Doing::Look)?;
         let each = mappings.into_iter().map(|mapping| {
             let (target, source) = (region_parts(py, &mapping.target)?, region_parts(py, &mapping.source)?);
@@ -371,13 +374,13 @@ impl Dataset {
     }
 
     fn storage_size(&self, py: Python<'_>) -> PyResult<u64> {
-        self.check()?;
+        self.check(Doing::LookAtDataset)?;
         py.detach(|| self.dataset.storage_size()).or_raise(Doing::Look)
     }
 
     /// The stored chunks: offset, filter mask, place in the file, bytes.
     fn chunk_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.check()?;
+        self.check(Doing::LookAtSpace)?;
         let chunks = py.detach(|| self.dataset.chunks()).or_raise(Doing::Look)?;
         let each = chunks.into_iter().map(|chunk| {
             (PyTuple::new(py, chunk.offset)?, chunk.filter_mask, chunk.file_offset, chunk.size).into_pyobject(py)
@@ -387,7 +390,7 @@ impl Dataset {
 
     /// The elements at `index`; `None` if the expression or the type is for the package to deal with.
     fn read<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.check()?;
+        self.check(Doing::Read)?;
         let numpy = self.numpy(py)?;
         if matches!(numpy.form, Form::Converted) || self.dataset.is_null() {
             return Ok(None);
@@ -430,7 +433,7 @@ impl Dataset {
 
     /// What an index expression (without names of fields) selects now.
     fn select(&self, index: &Bound<'_, PyAny>) -> PyResult<PySelection> {
-        self.check()?;
+        self.check(Doing::LookAtSpace)?;
         match Selected::parse(index, &self.extent(index.py())?) {
             Ok(selected) => Ok(PySelection(selected)),
             Err(NotHere::ForThePackage) => Err(PyTypeError::new_err("Field names only allowed for compound types")),
@@ -440,13 +443,13 @@ impl Dataset {
 
     /// The bytes of the selected elements as they are in the file, as an array of one axis.
     fn read_raw<'py>(&self, py: Python<'py>, selection: &PySelection) -> PyResult<Bound<'py, PyAny>> {
-        self.check()?;
+        self.check(Doing::Read)?;
         Ok(elements::byte_array(py, self.fetch_raw(py, &selection.0)?))
     }
 
     /// Reads the selected elements into a C-contiguous array of their own type.
     fn read_into(&self, py: Python<'_>, selection: &PySelection, array: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.check()?;
+        self.check(Doing::Read)?;
         memory::with_bytes_mut(array, |bytes| py.detach(|| self.fetch(&selection.0, bytes)).or_raise(Doing::Read))
     }
 
@@ -547,19 +550,20 @@ impl Dataset {
 
     /// Makes all changes of its file visible, as `File.publish`.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        self.check(Doing::FlushDataset)?;
         self.handle.publish(py, false)
     }
 
     /// Shows what was published since the last look. Tells whether the shape changed.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
-        self.check()?;
+        self.check(Doing::Refresh)?;
         py.detach(|| self.dataset.refresh()).or_raise(Doing::Refresh)
     }
 
     /// What waits for new rows.
     #[pyo3(signature = (start=None, timeout=None, axis=0))]
     fn follow(&self, start: Option<u64>, timeout: Option<f64>, axis: usize) -> PyResult<Follow> {
-        self.check()?;
+        self.check(Doing::LookAtSpace)?;
         Follow::new(self.handle.clone(), &self.dataset, start, timeout, axis)
     }
 
@@ -578,8 +582,19 @@ impl Dataset {
     }
 
     #[getter]
+    fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    /// Closes this object, and no other.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.handle.close()).or_raise(Doing::Flush).map(drop)
+    }
+
+    /// The file it is in, as this opening of it.
+    #[getter]
     fn file(&self) -> crate::file::File {
-        crate::file::File { handle: self.handle.clone() }
+        crate::file::File { handle: self.handle.another() }
     }
 }
 

@@ -20,28 +20,59 @@ pyo3::create_exception!(
 /// The number that makes an `OSError` a `BlockingIOError`.
 const EAGAIN: i32 = 11;
 
-/// What was being done when an error came up.
+/// What was being done when an error came up, or when it turned out that the object is closed.
+#[pyclass(frozen, eq, module = "h5live._h5live")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doing {
     OpenFile,
     CreateFile,
     OpenObject,
+    OpenGroup,
+    OpenDataset,
+    OpenDatatype,
     CreateGroup,
     CreateDataset,
     CreateDatatype,
     CreateLink,
+    CreateHardLink,
+    CreateSoftLink,
+    CreateExternalLink,
     DeleteLink,
     MoveLink,
+    FindLink,
+    ListLinks,
+    LookAtLinks,
+    CopyObject,
     OpenAttribute,
+    FindAttribute,
     CreateAttribute,
+    RenameAttribute,
     DeleteAttribute,
+    LookAtAttribute,
     Read,
     Write,
     Resize,
     StartSwmr,
     Flush,
+    FlushDataset,
     Refresh,
+    Reopen,
     Look,
+    LookAtSpace,
+    LookAtDataset,
+    LookAtGroup,
+    LookAtFile,
+    LookIntoFile,
+    NameFile,
+    FindFile,
+    Dereference,
+    TakeType,
+    LookAtType,
+    HashType,
+    Identify,
+    CountReferences,
+    MakeScale,
+    LookAtScales,
 }
 
 impl Doing {
@@ -52,12 +83,15 @@ impl Doing {
             Self::OpenObject => "Unable to synchronously open object",
             Self::CreateGroup => "Unable to synchronously create group",
             Self::CreateDataset => "Unable to synchronously create dataset",
-            Self::CreateDatatype => "Unable to synchronously commit datatype",
-            Self::CreateLink => "Unable to create link",
+            Self::CreateDatatype => "Unable to commit datatype synchronously",
+            Self::CreateLink | Self::CreateHardLink | Self::CreateSoftLink | Self::CreateExternalLink => {
+                "Unable to create link"
+            }
             Self::DeleteLink => "Couldn't delete link",
             Self::MoveLink => "Unable to move link",
             Self::OpenAttribute => "Unable to synchronously open attribute",
             Self::CreateAttribute => "Unable to synchronously create attribute",
+            Self::RenameAttribute => "Unable to synchronously rename attribute",
             Self::DeleteAttribute => "Unable to synchronously delete attribute",
             Self::Read => "Can't synchronously read data",
             Self::Write => "Can't synchronously write data",
@@ -65,7 +99,7 @@ impl Doing {
             Self::StartSwmr => "Unable to start swmr writing",
             Self::Flush => "Unable to synchronously flush file",
             Self::Refresh => "Unable to synchronously refresh dataset",
-            Self::Look => "Unable to get information",
+            _ => "Unable to get information",
         }
     }
 
@@ -82,17 +116,85 @@ impl Doing {
             _ => PyOSError::new_err(text),
         }
     }
+
+    /// What h5py raises for this when the object is closed: the class, what it says, and the reason it gives in parentheses.
+    ///
+    /// The only place that knows. h5py has what its first call of libhdf5 says, so what is done to one object has many answers.
+    fn when_closed(self) -> (Class, &'static str, &'static str) {
+        use Class::{Key, Os, Runtime, Type, Value};
+        const FUNCTION: &str = "invalid identifier type to function";
+        const SPECIFIED: &str = "identifier is not of specified type";
+        match self {
+            Self::OpenObject => (Key, self.phrase(), FUNCTION),
+            Self::OpenGroup => (Value, "Unable to synchronously open group", FUNCTION),
+            Self::OpenDataset => (Key, "Unable to synchronously open dataset", FUNCTION),
+            Self::OpenDatatype => (Key, "Unable to open named datatype synchronously", FUNCTION),
+            Self::CreateGroup | Self::CreateDataset => (Value, self.phrase(), FUNCTION),
+            Self::CreateDatatype => (Key, self.phrase(), FUNCTION),
+            Self::CreateHardLink => (Os, "Unable to synchronously create hard link", SPECIFIED),
+            Self::CreateSoftLink => (Os, "Unable to synchronously create soft link", SPECIFIED),
+            Self::CreateExternalLink => (Value, "Invalid object identifier", SPECIFIED),
+            Self::MoveLink | Self::LookAtLinks => (Value, "Invalid location identifier", SPECIFIED),
+            Self::FindLink => (Runtime, "Unable to synchronously check link existence", SPECIFIED),
+            Self::ListLinks => (Value, "Invalid group (or file) id", "invalid group (or file) ID"),
+            Self::CopyObject => (Runtime, "Unable to synchronously copy object", FUNCTION),
+            Self::OpenAttribute => (Key, self.phrase(), FUNCTION),
+            // Before an attribute is set, h5py asks whether it is there.
+            Self::FindAttribute => (Runtime, "Can't synchronously determine if attribute exists by name", FUNCTION),
+            Self::CreateAttribute => (Os, self.phrase(), FUNCTION),
+            Self::RenameAttribute => (Runtime, "Can't synchronously rename attribute", FUNCTION),
+            Self::DeleteAttribute => (Value, "Invalid object identifier", FUNCTION),
+            Self::LookAtAttribute => (Value, "Not an attribute", SPECIFIED),
+            // The extent is what h5py asks for first when it reads.
+            Self::Read | Self::LookAtSpace => (Runtime, "Unable to synchronously get dataspace", SPECIFIED),
+            Self::Write | Self::Resize | Self::LookAtDataset => (Value, "Invalid dataset identifier", SPECIFIED),
+            Self::FlushDataset | Self::Refresh => {
+                (Value, "Dset_id parameter is not a valid dataset identifier", SPECIFIED)
+            }
+            Self::StartSwmr => (Value, "Hid_t identifier is not a file id", SPECIFIED),
+            Self::Flush => (Runtime, self.phrase(), "not a file or file object"),
+            Self::Reopen => (Os, "Unable to synchronously reopen file", SPECIFIED),
+            Self::LookAtGroup => (Value, "Not a group id", SPECIFIED),
+            Self::LookAtFile | Self::OpenFile | Self::CreateFile => (Value, "Invalid file identifier", SPECIFIED),
+            Self::LookIntoFile => (Value, "Not a file id", SPECIFIED),
+            Self::NameFile => (Value, "Not a file or file object", "not a file or file object"),
+            Self::FindFile => (Value, "Not an id of a file object", "not an ID of a file object"),
+            Self::Dereference => (Value, "Invalid file identifier", FUNCTION),
+            Self::TakeType => (Type, "Not a datatype", "not a datatype"),
+            Self::LookAtType => (Value, "Not a datatype", "not a datatype"),
+            Self::HashType => (Type, "Only locked or committed types can be hashed", "not a datatype"),
+            Self::Identify => (Runtime, "Unspecified error in H5Iget_type", "return value <0"),
+            Self::CountReferences => (Runtime, "Can't get id ref count", "can't locate ID"),
+            Self::MakeScale => (Runtime, "Unspecified error in H5DSset_scale", "return value <0"),
+            Self::LookAtScales => (Runtime, "Unspecified error in H5DSiterate_scales", "return value <0"),
+            Self::CreateLink | Self::DeleteLink | Self::Look => (Value, "Invalid location identifier", FUNCTION),
+        }
+    }
 }
 
-/// The exception for `doing` something to a file that is closed. Programs tell from the phrase that creating failed for this.
-pub(crate) fn closed_while(doing: Doing) -> PyErr {
-    match doing {
-        Doing::CreateGroup | Doing::CreateDataset | Doing::CreateDatatype => {
-            let reason = "invalid identifier type to function: the file or object is closed; open it again";
-            doing.refusal(format!("{} ({reason})", doing.phrase()))
+#[pymethods]
+impl Doing {
+    /// The exception for doing this with something that is closed.
+    pub(crate) fn closed(&self) -> PyErr {
+        let (class, words, reason) = self.when_closed();
+        let text = format!("{words} ({reason}: the file or object is closed; open it again)");
+        match class {
+            Class::Key => PyKeyError::new_err(text),
+            Class::Os => PyOSError::new_err(text),
+            Class::Runtime => PyRuntimeError::new_err(text),
+            Class::Type => PyTypeError::new_err(text),
+            Class::Value => PyValueError::new_err(text),
         }
-        _ => crate::handle::closed(),
     }
+}
+
+/// Python's exception classes that h5py uses for closed objects.
+enum Class {
+    Key,
+    Os,
+    Runtime,
+    Type,
+    Value,
 }
 
 /// The exception for `error`, which came up while `doing`.
@@ -136,7 +238,7 @@ pub(crate) fn raise(doing: Doing, error: &Error) -> PyErr {
         },
         ErrorKind::Selection { .. } => PyIndexError::new_err(said("selection out of range")),
         ErrorKind::WriterDied { .. } => WriterDied::new_err(error.to_string()),
-        ErrorKind::Closed => PyValueError::new_err(said("invalid identifier: the file is closed")),
+        ErrorKind::Closed => doing.closed(),
         ErrorKind::NotLive { .. } => PyRuntimeError::new_err(said("not possible in this state")),
         ErrorKind::Unsupported(_) if doing == Doing::OpenObject => PyKeyError::new_err(said("not possible here")),
         ErrorKind::Unsupported(_) => PyNotImplementedError::new_err(said("not supported")),

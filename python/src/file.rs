@@ -26,14 +26,22 @@ pub(crate) struct File {
 }
 
 impl File {
-    fn file(&self) -> PyResult<&h5live::File> {
-        self.handle.check()?;
+    fn file(&self, doing: Doing) -> PyResult<&h5live::File> {
+        self.handle.check(doing)?;
         Ok(&self.handle.opened.file)
     }
 
     fn of(opened: Arc<Opened>) -> Self {
         let writable = opened.writable;
         Self { handle: Handle::new(opened, writable) }
+    }
+
+    /// Writes bytes that are elsewhere to where they belong, if an opening ended.
+    fn write_out(&self, ended: bool) -> PyResult<()> {
+        match &self.handle.opened.elsewhere {
+            Some(what) if ended => Ok(what.write_out()?),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -150,14 +158,16 @@ impl File {
         Self::open_storage(py, mode, object, what, track_order)
     }
 
-    /// Ends this opening; the last one publishes and closes the file.
+    /// Ends this opening, and closes all that came from it; the last one publishes and closes the file.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let was_open = self.handle.is_open();
-        py.detach(|| self.handle.close()).or_raise(Doing::Flush)?;
-        match &self.handle.opened.elsewhere {
-            Some(what) if was_open => Ok(what.write_out()?),
-            _ => Ok(()),
-        }
+        let ended = py.detach(|| self.handle.end()).or_raise(Doing::Flush)?;
+        self.write_out(ended)
+    }
+
+    /// Closes this identifier of the file; what came from it stays open, and the opening ends with the last of it.
+    fn close_identifier(&self, py: Python<'_>) -> PyResult<()> {
+        let ended = py.detach(|| self.handle.close()).or_raise(Doing::Flush)?;
+        self.write_out(ended)
     }
 
     #[getter]
@@ -202,12 +212,12 @@ impl File {
 
     #[getter]
     fn userblock_size(&self) -> PyResult<u64> {
-        Ok(self.file()?.userblock_size())
+        Ok(self.file(Doing::LookAtFile)?.userblock_size())
     }
 
     #[getter]
     fn superblock_version(&self) -> PyResult<u8> {
-        Ok(self.file()?.superblock_version())
+        Ok(self.file(Doing::LookAtFile)?.superblock_version())
     }
 
     /// Whether the file is live here: readers were let in, or it was opened as one of them.
@@ -219,7 +229,7 @@ impl File {
     /// Lets readers in.
     #[pyo3(signature = (strict=false))]
     fn go_live(&self, py: Python<'_>, strict: bool) -> PyResult<()> {
-        let file = self.file()?;
+        let file = self.file(Doing::StartSwmr)?;
         if !self.handle.writable {
             return Err(PyRuntimeError::new_err(
                 "Unable to start swmr writing (no write intent on file): open it with mode 'r+' or 'w'",
@@ -236,36 +246,37 @@ impl File {
     /// Makes all changes visible, as one commit; not while the program is inside of one of its own.
     #[pyo3(signature = (durable=false))]
     fn publish(&self, py: Python<'_>, durable: bool) -> PyResult<()> {
+        self.handle.check(Doing::Flush)?;
         self.handle.publish(py, durable)
     }
 
     /// From now on nothing is published until `end_commit`. Commits may lie within others.
     fn begin_commit(&self) -> PyResult<()> {
-        self.handle.check()?;
+        self.handle.check(Doing::Flush)?;
         self.handle.begin_commit();
         Ok(())
     }
 
     /// Publishes what was changed, if `publish` says so and this is the outermost of commits within each other.
     fn end_commit(&self, py: Python<'_>, publish: bool, durable: bool) -> PyResult<()> {
-        if self.handle.end_commit() && publish { self.handle.publish(py, durable) } else { Ok(()) }
+        if self.handle.end_commit() && publish { self.publish(py, durable) } else { Ok(()) }
     }
 
     /// Shows what was published since the last look, in all datasets together. Tells whether anything changed.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
-        let file = self.file()?;
+        let file = self.file(Doing::LookAtFile)?;
         py.detach(|| file.refresh()).or_raise(Doing::Refresh)
     }
 
     /// Number of the last commit; `None` unless the file is live.
     fn last_commit(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        let file = self.file()?;
+        let file = self.file(Doing::LookAtFile)?;
         py.detach(|| file.commit()).or_raise(Doing::Look)
     }
 
     /// Who writes the file: state, host, process, start.
     fn writer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let file = self.file()?;
+        let file = self.file(Doing::LookAtFile)?;
         let state = py.detach(|| file.writer_state()).or_raise(Doing::Look)?;
         let name = match &state {
             WriterState::Live(_) => "live",
@@ -286,15 +297,17 @@ impl File {
     }
 
     fn root(&self) -> PyResult<Group> {
-        Ok(Group { handle: self.handle.clone(), group: self.file()?.root() })
+        let group = self.file(Doing::OpenObject)?.root();
+        Ok(Group { handle: self.handle.another(), group })
     }
 
     /// The bytes of a file in memory.
     fn image<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.handle.check(Doing::LookIntoFile)?;
         self.publish(py, false)?;
         match &self.handle.opened.elsewhere {
             Some(Elsewhere { memory: Some(bytes), .. }) => Ok(PyBytes::new(py, &bytes.to_vec())),
-            _ => Ok(PyBytes::new(py, &std::fs::read(self.file()?.path())?)),
+            _ => Ok(PyBytes::new(py, &std::fs::read(self.file(Doing::LookIntoFile)?.path())?)),
         }
     }
 
@@ -307,7 +320,7 @@ impl File {
         element_size: usize,
         as_str: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let file = self.file()?;
+        let file = self.file(Doing::Read)?;
         let text_as = if as_str { TextAs::Str } else { TextAs::Bytes };
         memory::with_bytes(raw, |raw| elements::decode_texts(py, file, raw, element_size, text_as))
     }
@@ -319,7 +332,7 @@ impl File {
         datatype: &Bound<'py, Datatype>,
         raw: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Bound<'py, pyo3::types::PyByteArray>>> {
-        let file = self.file()?;
+        let file = self.file(Doing::Read)?;
         memory::with_bytes(raw, |raw| elements::fetch_sequences(py, file, datatype.get(), raw))
     }
 
@@ -331,7 +344,7 @@ impl File {
         texts: Vec<Bound<'py, PyAny>>,
         ascii: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Ok(elements::byte_array(py, elements::store_texts(py, self.file()?, &texts, ascii)?))
+        Ok(elements::byte_array(py, elements::store_texts(py, self.file(Doing::Write)?, &texts, ascii)?))
     }
 
     /// Stores sequences of elements of `unit` bytes; the elements that refer to them, as bytes.
@@ -341,7 +354,7 @@ impl File {
         sequences: Vec<Vec<u8>>,
         unit: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Ok(elements::byte_array(py, elements::store_sequences(py, self.file()?, &sequences, unit)?))
+        Ok(elements::byte_array(py, elements::store_sequences(py, self.file(Doing::Write)?, &sequences, unit)?))
     }
 
     /// Stores a region reference; its bytes. `parts` as `fetch_region` gives them.
@@ -353,7 +366,7 @@ impl File {
         parts: Vec<Vec<u64>>,
         rank: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let file = self.file()?;
+        let file = self.file(Doing::Look)?;
         let selection = crate::dataset::parse_region(kind, &parts, rank)?;
         let bytes = py.detach(|| file.store_region(dataset, &selection)).or_raise(Doing::Write)?;
         Ok(PyBytes::new(py, &bytes))
@@ -362,7 +375,7 @@ impl File {
     /// What a region reference refers to: the dataset's address, and a kind with its parts. `None` for nothing.
     fn fetch_region<'py>(&self, py: Python<'py>, reference: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
         use h5live::HeapRead;
-        let file = self.file()?;
+        let file = self.file(Doing::Dereference)?;
         let found = py.detach(|| file.heap()?.region(reference)).or_raise(Doing::Read)?;
         crate::dataset::region(py, found)
     }

@@ -59,7 +59,7 @@ impl Follow {
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let begun = Instant::now();
         loop {
-            self.handle.check()?;
+            self.handle.check(Doing::LookAtSpace)?;
             py.check_signals()?;
             if self.stopped.load(Ordering::Acquire) {
                 self.end("stopped");

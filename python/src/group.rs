@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::attributes::Attributes;
 use crate::dataset::{Dataset, parse_region};
 use crate::datatype::Datatype;
-use crate::errors::{Doing, OrRaise, closed_while, raise};
+use crate::errors::{Doing, OrRaise, raise};
 use crate::handle::Handle;
 
 /// A group.
@@ -48,7 +48,7 @@ pub(crate) fn object<'py>(py: Python<'py>, handle: &Arc<Handle>, object: Object)
         let found = py.detach(|| file.get(object.path())).or_raise(Doing::OpenObject)?;
         return self::object(py, &other.handle, found);
     }
-    let handle = handle.clone();
+    let handle = handle.another();
     Ok(match object {
         Object::Group(group) => Bound::new(py, Group { handle, group })?.into_any(),
         Object::Dataset(dataset) => Bound::new(py, Dataset::new(handle, dataset))?.into_any(),
@@ -80,9 +80,7 @@ impl Group {
     }
 
     fn refuse_reader(&self, doing: Doing) -> PyResult<()> {
-        if !self.handle.is_open() {
-            return Err(closed_while(doing));
-        }
+        self.handle.check(doing)?;
         if self.handle.writable { Ok(()) } else { Err(raise(doing, &ErrorKind::ReadOnly.into())) }
     }
 }
@@ -91,14 +89,14 @@ impl Group {
 impl Group {
     /// The object at `path`.
     fn open<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.handle.check()?;
+        self.handle.check(Doing::OpenObject)?;
         let found = py.detach(|| self.group.get(path)).or_raise(Doing::OpenObject)?;
         object(py, &self.handle, found)
     }
 
     /// The object whose header is at `address`.
     fn open_at<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
-        self.handle.check()?;
+        self.handle.check(Doing::Dereference)?;
         let found = py.detach(|| self.handle.opened.file.object_at(address)).or_raise(Doing::OpenObject)?;
         if self.handle.opened.is_deleted(address) {
             return Err(PyKeyError::new_err("Unable to synchronously open object (the object was deleted)"));
@@ -115,13 +113,13 @@ impl Group {
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.handle.check()?;
+        self.handle.check(Doing::ListLinks)?;
         Ok(py.detach(|| self.group.links()).or_raise(Doing::Look)?.len())
     }
 
     /// The links: names with what `link` tells.
     fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.handle.check()?;
+        self.handle.check(Doing::LookAtLinks)?;
         let links = py.detach(|| self.group.links()).or_raise(Doing::Look)?;
         let each =
             links.into_iter().map(|link| (link.name, target(py, link.target)?, link.creation_order).into_pyobject(py));
@@ -130,21 +128,21 @@ impl Group {
 
     /// The names of the links.
     fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.handle.check()?;
+        self.handle.check(Doing::ListLinks)?;
         let links = py.detach(|| self.group.links()).or_raise(Doing::Look)?;
         PyList::new(py, links.into_iter().map(|link| link.name))
     }
 
     /// Where the link `name` (one name, no path) leads: its kind, and address, path, or file and path.
     fn link<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyTuple>> {
-        self.handle.check()?;
+        self.handle.check(Doing::LookAtLinks)?;
         let link = py.detach(|| self.group.link(name)).or_raise(Doing::OpenObject)?;
         target(py, link.target)
     }
 
     #[getter]
     fn tracks_order(&self, py: Python<'_>) -> PyResult<bool> {
-        self.handle.check()?;
+        self.handle.check(Doing::LookAtGroup)?;
         py.detach(|| self.group.tracks_creation_order()).or_raise(Doing::Look)
     }
 
@@ -154,7 +152,7 @@ impl Group {
         let builder = self.group.new_group(path);
         let builder = if track_order { builder.track_order() } else { builder };
         let group = py.detach(|| builder.create()).or_raise(Doing::CreateGroup)?;
-        Ok(Self { handle: self.handle.clone(), group })
+        Ok(Self { handle: self.handle.another(), group })
     }
 
     /// Creates a dataset. `how` has the optional properties.
@@ -216,7 +214,7 @@ impl Group {
             };
         }
         let dataset = py.detach(|| builder.create()).or_raise(Doing::CreateDataset)?;
-        Ok(Dataset::new(self.handle.clone(), dataset))
+        Ok(Dataset::new(self.handle.another(), dataset))
     }
 
     fn commit_datatype(
@@ -228,7 +226,7 @@ impl Group {
         self.refuse_reader(Doing::CreateDatatype)?;
         let stored = &datatype.get().0;
         let datatype = py.detach(|| self.group.commit_datatype(path, stored)).or_raise(Doing::CreateDatatype)?;
-        Ok(CommittedDatatype { handle: self.handle.clone(), datatype })
+        Ok(CommittedDatatype { handle: self.handle.another(), datatype })
     }
 
     /// Gives the object at `address` another name.
@@ -242,12 +240,12 @@ impl Group {
     }
 
     fn link_soft(&self, py: Python<'_>, path: &str, target: &str) -> PyResult<()> {
-        self.refuse_reader(Doing::CreateLink)?;
+        self.refuse_reader(Doing::CreateSoftLink)?;
         py.detach(|| self.group.link_soft(path, target)).or_raise(Doing::CreateLink)
     }
 
     fn link_external(&self, py: Python<'_>, path: &str, file: &str, target: &str) -> PyResult<()> {
-        self.refuse_reader(Doing::CreateLink)?;
+        self.refuse_reader(Doing::CreateExternalLink)?;
         py.detach(|| self.group.link_external(path, file, target)).or_raise(Doing::CreateLink)
     }
 
@@ -288,10 +286,20 @@ impl Group {
         self.group.address()
     }
 
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    /// Closes this object, and no other.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.handle.close()).or_raise(Doing::Flush).map(drop)
+    }
+
     /// The file it is in, as this opening of it.
     #[getter]
     fn file(&self) -> crate::file::File {
-        crate::file::File { handle: self.handle.clone() }
+        crate::file::File { handle: self.handle.another() }
     }
 }
 
@@ -299,7 +307,7 @@ impl Group {
 impl CommittedDatatype {
     #[getter]
     fn datatype(&self) -> PyResult<Datatype> {
-        self.handle.check()?;
+        self.handle.check(Doing::LookAtType)?;
         Ok(Datatype(self.datatype.datatype().clone()))
     }
 
@@ -318,8 +326,19 @@ impl CommittedDatatype {
     }
 
     #[getter]
+    fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    /// Closes this object, and no other.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.handle.close()).or_raise(Doing::Flush).map(drop)
+    }
+
+    /// The file it is in, as this opening of it.
+    #[getter]
     fn file(&self) -> crate::file::File {
-        crate::file::File { handle: self.handle.clone() }
+        crate::file::File { handle: self.handle.another() }
     }
 }
 

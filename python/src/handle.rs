@@ -1,22 +1,33 @@
 //! What the objects of one opened file share: whether it is still open, and for what.
 //!
+//! As in libhdf5, each object has an identifier, which can be closed by itself. An opening ends when that is asked for, and all its
+//! identifiers with it, or with its last identifier.
+//!
 //! A file that is opened twice in one process is one file, as in libhdf5: reader and writer see the same.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use h5live::{Error, File};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::{Doing, OrRaise};
 use crate::file_object::FileObject;
 
-/// One opening of a file.
+/// The identifier of an object, or of a file, of one opening.
 pub(crate) struct Handle {
+    is_closed: AtomicBool,
+    opening: Arc<Opening>,
+}
+
+/// One opening of a file.
+pub(crate) struct Opening {
     is_open: AtomicBool,
+    /// Identifiers that have not been closed.
+    identifiers: AtomicUsize,
     pub(crate) opened: Arc<Opened>,
     /// Whether this opening may change the file.
     pub(crate) writable: bool,
@@ -153,12 +164,61 @@ impl Drop for Opened {
 }
 
 impl Handle {
-    /// Another opening of `opened`.
+    /// Another opening of `opened`, by its first identifier.
     pub(crate) fn new(opened: Arc<Opened>, writable: bool) -> Arc<Self> {
         opened.openings.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Self { is_open: AtomicBool::new(true), opened, writable, asked: Mutex::new(None) })
+        let asked = Mutex::new(None);
+        let (is_open, identifiers) = (AtomicBool::new(true), AtomicUsize::new(0));
+        Self::of(Arc::new(Opening { is_open, identifiers, opened, writable, asked }))
     }
 
+    fn of(opening: Arc<Opening>) -> Arc<Self> {
+        opening.identifiers.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Self { is_closed: AtomicBool::new(false), opening })
+    }
+
+    /// An identifier of something else in the same opening. What comes from something closed is closed.
+    pub(crate) fn another(&self) -> Arc<Self> {
+        if self.is_open() {
+            return Self::of(self.opening.clone());
+        }
+        Arc::new(Self { is_closed: AtomicBool::new(true), opening: self.opening.clone() })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.opening.is_open() && !self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses to do something with what is closed.
+    pub(crate) fn check(&self, doing: Doing) -> PyResult<()> {
+        if self.is_open() { Ok(()) } else { Err(doing.closed()) }
+    }
+
+    /// Closes this identifier; the last one ends the opening. Tells whether it did.
+    pub(crate) fn close(&self) -> Result<bool, Error> {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return Ok(false);
+        }
+        if self.opening.identifiers.fetch_sub(1, Ordering::SeqCst) == 1 { self.opening.end() } else { Ok(false) }
+    }
+}
+
+impl Deref for Handle {
+    type Target = Opening;
+
+    fn deref(&self) -> &Opening {
+        &self.opening
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Whoever wants to know of errors closes it himself.
+        let _ = self.close();
+    }
+}
+
+impl Opening {
     pub(crate) fn ask(&self, asked: Py<PyAny>) {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
     }
@@ -167,18 +227,12 @@ impl Handle {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|asked| asked.clone_ref(py))
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
-    }
-
-    /// Refuses a closed file.
-    pub(crate) fn check(&self) -> PyResult<()> {
-        if self.is_open() { Ok(()) } else { Err(closed()) }
     }
 
     /// Makes all changes visible, as one commit, unless a commit of the program's own is under way.
     pub(crate) fn publish(&self, py: Python<'_>, durable: bool) -> PyResult<()> {
-        self.check()?;
         if !self.writable || self.opened.commits.load(Ordering::Acquire) > 0 {
             return Ok(());
         }
@@ -200,25 +254,14 @@ impl Handle {
         self.opened.commits.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Ends this opening; the last one closes the file.
-    pub(crate) fn close(&self) -> Result<(), Error> {
+    /// Ends this opening, whatever identifiers it has; the last one closes the file. Tells whether it was still open.
+    pub(crate) fn end(&self) -> Result<bool, Error> {
         if !self.is_open.swap(false, Ordering::AcqRel) {
-            return Ok(());
+            return Ok(false);
         }
-        if self.opened.openings.fetch_sub(1, Ordering::SeqCst) == 1 { self.opened.close() } else { Ok(()) }
+        if self.opened.openings.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.opened.close()?;
+        }
+        Ok(true)
     }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // Whoever wants to know of errors closes it himself.
-        let _ = self.close();
-    }
-}
-
-/// The exception of an object whose file is closed.
-pub(crate) fn closed() -> PyErr {
-    PyValueError::new_err(
-        "Invalid location identifier (invalid identifier: the file or object is closed; open it again)",
-    )
 }

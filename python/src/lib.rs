@@ -27,7 +27,7 @@ mod _h5live {
     #[pymodule_export]
     use crate::datatype::Datatype;
     #[pymodule_export]
-    use crate::errors::WriterDied;
+    use crate::errors::{Doing, WriterDied};
     #[pymodule_export]
     use crate::file::File;
     #[pymodule_export]

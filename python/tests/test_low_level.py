@@ -151,3 +151,16 @@ def test_settings_of_filters_that_do_not_fit(tmp_path):
         with pytest.raises(ValueError, match="settings do not fit.*8 pixels per block.*4 elements"):
             f.create_dataset("x", (10,), "i4", chunks=(4,), compression="szip", compression_opts=("nn", 8))
         assert "x" not in f
+
+
+def test_objects_of_another_file(tmp_path, f):
+    """An address means something in its own file only."""
+    with h5live.File(tmp_path / "other.h5", "w") as other:
+        other["group/x"] = 1
+        other["type"] = np.dtype([("a", "i4")])
+        with pytest.raises(OSError, match="interfile hard links are not allowed"):
+            f["x"] = other["group/x"]
+        with pytest.raises(OSError, match="interfile hard links are not allowed"):
+            f.id.links.create_hard(b"x", other.id, b"group/x")
+        assert "x" not in f
+        assert f.create_dataset("x", (2,), other["type"]).dtype == other["type"].dtype

@@ -269,10 +269,34 @@ def test_a_closed_file_keeps_no_descriptor(tmp_path, mode, live):
     assert dataset[0] in (0, 1) and descriptors(path) == 1
     f.close()
     assert descriptors(path) == 0
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError, match="Unable to synchronously get dataspace"):
         dataset[0]
     # The objects are still there, and others can have the file.
     assert not dataset and h5live.File(path, "r+")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not tell which files are open")
+def test_a_file_whose_identifier_is_closed_keeps_its_descriptor_for_its_objects_only(tmp_path):
+    path = tmp_path / "a.h5"
+    f = h5live.File(path, "w")
+    f["x"] = 1
+    f.id.close()
+    assert descriptors(path) == 0
+    f = h5live.File(path)
+    closed, dataset, attributes = f["x"], f["x"], f["x"].attrs
+    closed.id.close()
+    f.id.close()
+    assert descriptors(path) == 1 and dataset[()] == 1
+    del dataset
+    assert descriptors(path) == 1 and len(attributes) == 0
+    del attributes
+    assert descriptors(path) == 0
+    # Whoever asks for more than the identifier to be closed gets that.
+    f = h5live.File(path)
+    dataset, again = f["x"], f["x"].file
+    f.id.close()
+    again.close()
+    assert descriptors(path) == 0 and not dataset
 
 
 def test_what_an_external_link_leads_to_is_closed_too(tmp_path):

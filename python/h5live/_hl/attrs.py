@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _convert, _h5live, h5a, h5t
+from .._h5live import Doing
 from . import base
 from .base import Empty
 from .datatype import Datatype
@@ -19,8 +20,6 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
     def _attributes(self):
         core = self._core
         if core is None:
-            if not self._id.valid:
-                raise ValueError("Not a location (invalid object ID)")
             core = self._core = self._id._core.attributes()
         return core
 
@@ -32,7 +31,7 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
         return self._read(h5t._text(name))
 
     def _read(self, name):
-        attr = h5a.AttrID(self._id._core, self._attributes, name)
+        attr = h5a.AttrID(self._attributes, name)
         if attr._shape is None:
             return Empty(attr.dtype)
         array = attr._value()
@@ -60,6 +59,7 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
 
     def create(self, name, data, shape=None, dtype=None):
         """Creates an attribute, in place of one there may be, of a shape and type that may be other than those of `data`."""
+        self._id._require(Doing.FindAttribute)
         name = h5t._text(name)
         committed = None
         if isinstance(dtype, Datatype):
@@ -98,7 +98,7 @@ class AttributeManager(base.MutableMappingHDF5, base.CommonStateObject):
         if name not in self._attributes:
             self[name] = value
             return
-        attr = h5a.AttrID(self._id._core, self._attributes, name)
+        attr = h5a.AttrID(self._attributes, name)
         if attr._shape is None:
             raise OSError("Empty attributes can't be modified")
         info = h5t.check_string_dtype(attr.dtype)

@@ -7,6 +7,7 @@ from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, Values
 import numpy as np
 
 from .. import _pickle, h5a, h5d, h5g, h5i, h5o, h5p, h5r, h5s, h5t, version  # noqa: F401
+from .._h5live import Doing
 from .._objects import phil, with_phil  # noqa: F401
 from ..h5f import is_hdf5 as _is_hdf5
 from .compat import filename_decode, filename_encode  # noqa: F401
@@ -208,15 +209,12 @@ class HLObject(CommonStateObject):
         """The file it is in."""
         from . import files
 
-        if not self.id.valid:
-            raise ValueError("Not an id of a file object (not an ID of a file object)")
+        self.id._require(Doing.FindFile)
         return files.File._of(self.id)
 
     @property
     def name(self):
         """Its path; None if nothing leads to it."""
-        if not self.id.valid:
-            return None
         return self._d(h5i.get_name(self.id))
 
     @property

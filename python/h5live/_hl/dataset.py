@@ -381,9 +381,9 @@ class Dataset(HLObject):
 
     def astype(self, dtype):
         """A view that reads as another type: `dataset.astype('f4')[10:20]`."""
-        dtype = np.dtype(dtype)
+        dtype, own = np.dtype(dtype), self._core.dtype
         if dtype.kind == "T":
-            info = h5t.check_string_dtype(self.dtype)
+            info = h5t.check_string_dtype(own)
             if info is None:
                 raise TypeError(f"dset.astype({dtype}) can only be used on datasets with an HDF5 string datatype")
         return AsTypeView(self, dtype)
@@ -414,13 +414,7 @@ class Dataset(HLObject):
     @property
     def shape(self):
         """Its extent; None for a null dataspace."""
-        if self._id._closed:
-            self._id._check_space()
-        try:
-            return self._core.shape
-        except ValueError:
-            self._id._check_space()
-            raise
+        return self._core.shape
 
     @shape.setter
     def shape(self, shape):
@@ -454,7 +448,6 @@ class Dataset(HLObject):
     @property
     def chunks(self):
         """The shape of a chunk; None if it is not chunked."""
-        self.id._check()
         return self._core.chunks
 
     @property
@@ -514,7 +507,6 @@ class Dataset(HLObject):
     @property
     def maxshape(self):
         """How far it can be resized: None along axes without limit."""
-        self.id._check_space()
         return None if self._core.is_null else self._core.maxshape
 
     @property
@@ -587,7 +579,7 @@ class Dataset(HLObject):
 
     def resize(self, size, axis=None):
         """Changes its extent: all of it, or along one axis."""
-        if not self._id._closed and self._core.resize_to(size, axis):
+        if self._core.resize_to(size, axis):
             return
         if self.chunks is None:
             raise TypeError("Only chunked datasets can be resized")
@@ -666,9 +658,8 @@ class Dataset(HLObject):
         return self._read(args if isinstance(args, tuple) else (args,), new_dtype)
 
     def _read(self, args, new_dtype):
-        self.id._check()
-        dtype = self.dtype
-        if self._core.is_null:
+        is_null, dtype = self._core.is_null, self.dtype
+        if is_null:
             if args in ((Ellipsis,), ()):
                 return Empty(dtype)
             raise ValueError("Empty datasets cannot be sliced")
@@ -717,10 +708,9 @@ class Dataset(HLObject):
         self._write(args if isinstance(args, tuple) else (args,), val)
 
     def _write(self, args, val):
-        self.id._check()
+        dtype = self.dtype
         if self._core.is_null:
             raise TypeError("an empty dataset has no elements to write")
-        dtype = self.dtype
         names = tuple(arg.decode() if isinstance(arg, bytes) else arg for arg in args if isinstance(arg, (str, bytes)))
         args = tuple(arg for arg in args if not isinstance(arg, (str, bytes)))
         vlen = h5t.check_vlen_dtype(dtype)

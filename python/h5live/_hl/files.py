@@ -5,6 +5,7 @@ import os
 import warnings
 
 from .. import _h5live, _pickle, h5, h5f, h5fd, h5p
+from .._h5live import Doing
 from ..h5py_warnings import H5pyDeprecationWarning  # noqa: F401
 from .base import phil, with_phil  # noqa: F401
 from .compat import filename_decode
@@ -273,19 +274,19 @@ class File(Group):
         """The attributes of the root group."""
         from . import attrs
 
+        # As h5py, which opens the root group for this.
+        self._id._require(Doing.OpenObject)
         return attrs.AttributeManager(self)
 
     @property
     def filename(self):
         """Its path."""
-        if not self.id:
-            raise ValueError("Not a file or file object (not a file or file object)")
         return filename_decode(self.id.name)
 
     @property
     def driver(self):
         """The name of its driver."""
-        self._check()
+        self.id._require(Doing.LookAtFile)
         names = {h5fd.SEC2: "sec2", h5fd.STDIO: "stdio", h5fd.CORE: "core", h5fd.FAMILY: "family", h5fd.MULTI: "split"}
         names[h5fd.fileobj_driver] = "fileobj"
         return names.get(self.id.get_access_plist().get_driver(), "unknown")
@@ -293,29 +294,25 @@ class File(Group):
     @property
     def mode(self):
         """r or r+."""
-        self._check()
+        self.id._require(Doing.LookAtFile)
         return "r+" if self.id._file.writable else "r"
-
-    def _check(self):
-        if not self.id:
-            raise ValueError("Invalid file identifier (identifier is not of specified type)")
 
     @property
     def libver(self):
         """The bounds of the file's versions, as they were asked for."""
-        self._check()
+        self.id._require(Doing.LookAtFile)
         low, high = self.id.get_access_plist().get_libver_bounds()
         return (libver_dict_r[low], libver_dict_r[high])
 
     @property
     def userblock_size(self):
         """Bytes in front of the file, for whatever."""
-        self._check()
+        self.id._require(Doing.LookAtFile)
         return self.id._file.userblock_size
 
     @property
     def meta_block_size(self):
-        self._check()
+        self.id._require(Doing.LookAtFile)
         return self.id.get_access_plist().get_meta_block_size()
 
     # --- live ---
@@ -323,7 +320,7 @@ class File(Group):
     @property
     def swmr_mode(self):
         """Whether the file is live, or was opened to be read as such; set to True to let readers in."""
-        self._check()
+        self.id._require(Doing.LookAtFile)
         file = self.id._file
         if file.is_live or not file.is_open or file.writable or file.is_elsewhere:
             return file.is_live
@@ -367,8 +364,6 @@ class File(Group):
 
     def flush(self, durable=False):
         """Makes changes visible to readers. durable: and return only when they survive a loss of power."""
-        if not self.id:
-            raise RuntimeError("Unable to synchronously flush file (not a file or file object)")
         self.id._file.publish(durable)
 
     def close(self):
@@ -385,7 +380,7 @@ class File(Group):
 
     def __reduce__(self):
         """By path and mode: what is unpickled in another process is opened there. A live file is opened as a reader of it."""
-        self._check()
+        self.id._require(Doing.LookAtFile)
         if self.id._file.is_elsewhere:
             raise TypeError("a file in memory, or in a Python object, cannot be pickled: other processes could not open it")
         if self.swmr_mode:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .. import _errors, _h5live, h5, h5d, h5g, h5o, h5p, h5r, h5t
+from .._h5live import Doing
 from . import dataset, datatype
 from .base import HLObject, MutableMappingHDF5
 from .vds import VDSmap, VirtualLayout, vds_support  # noqa: F401
@@ -132,25 +133,17 @@ class Group(MutableMappingHDF5, HLObject):
     def __getitem__(self, name):
         """The member at a path, or the object a reference names."""
         if type(name) is str:
-            id_ = self._id
             try:
-                if not id_._closed:
-                    return _object(id_._core.open(name))
+                return _object(self._id._core.open(name))
             except KeyError as error:
                 _errors.tell(error)
                 raise
-            except ValueError:
-                if id_.valid:
-                    raise
-            raise KeyError("Unable to synchronously open object (invalid identifier type to function)")
         if isinstance(name, h5r.Reference):
             oid = h5r.dereference(name, self.id)
             if oid is None:
                 raise ValueError("Invalid HDF5 object reference")
             return _high_level(oid)
         if isinstance(name, (bytes, str)):
-            if not self._id.valid:
-                raise KeyError("Unable to synchronously open object (invalid identifier type to function)")
             return _object(self._id._core.open(h5t._text(name)))
         raise TypeError(f"Accessing a group is done with bytes or str, not {type(name)}")
 
@@ -166,7 +159,7 @@ class Group(MutableMappingHDF5, HLObject):
                 return self[name]
             except KeyError:
                 return default
-        if name not in self and not (getlink and self.id.links.exists(self._e(name))):
+        if name not in self and not (getlink and self and self.id.links.exists(self._e(name))):
             return default
         if getclass and not getlink:
             core = self.id._core.open(h5t._text(name))
@@ -210,8 +203,6 @@ class Group(MutableMappingHDF5, HLObject):
     def __setitem__(self, name, obj):
         """Gives an object a name here: one of the file, a link, a type to be stored, or data to be stored as a dataset."""
         group = self.id._core
-        if not self.id.valid:
-            raise ValueError("Invalid location identifier (invalid location identifier)")
         path = h5t._text(name)
         if isinstance(obj, HLObject):
             h5o.link(obj.id, self.id, path)
@@ -222,6 +213,7 @@ class Group(MutableMappingHDF5, HLObject):
         elif isinstance(obj, np.dtype):
             h5t.py_create(obj, logical=True).commit(self.id, path)
         else:
+            self.id._require(Doing.CreateLink)
             self.create_dataset(name, data=obj)
 
     def __delitem__(self, name):
@@ -243,6 +235,8 @@ class Group(MutableMappingHDF5, HLObject):
         """Whether there is a member at a path."""
         if isinstance(name, (bytes, str)):
             return h5t._text(name) in self.id._core
+        if not self:
+            return False
         if isinstance(name, h5r.Reference):
             try:
                 return h5r.dereference(name, self.id) is not None
