@@ -1,7 +1,8 @@
 //! What was read of a file that nobody writes, kept: structures lie close together, and the same are read again and again.
 //!
-//! Someone may begin to write it all the same. Every writer that lets readers in makes the file longer first, so its size is asked for
-//! each time; once it is another, nothing is kept any more, for what was kept does not go with what is there now.
+//! Someone may begin to write it all the same. What is kept then is old, and goes together; but it must not be joined by what comes
+//! later. Every writer that lets readers in makes the file longer first: so its size is asked for after each page that is read, and
+//! once it is another, nothing is kept any more.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -37,17 +38,16 @@ impl Pages {
         Self { kept: Mutex::default(), changed: AtomicBool::new(false) }
     }
 
-    /// Bytes the file has.
+    /// Bytes the file has, or had when the first page was read.
     pub(super) fn size(&self, storage: &dyn ReadAt) -> io::Result<u64> {
-        let size = storage.size()?;
-        if !self.has_changed() {
-            let mut kept = self.kept();
-            if *kept.size.get_or_insert(size) != size {
-                *kept = Kept::default();
-                self.changed.store(true, Ordering::Relaxed);
-            }
+        if self.has_changed() {
+            return storage.size();
         }
-        Ok(size)
+        if let Some(size) = self.kept().size {
+            return Ok(size);
+        }
+        let size = storage.size()?;
+        Ok(*self.kept().size.get_or_insert(size))
     }
 
     /// Whether someone was seen to write the file.
@@ -57,22 +57,15 @@ impl Pages {
 
     /// Fills `buf` from `at`.
     pub(super) fn read(&self, storage: &dyn ReadAt, buf: &mut [u8], at: u64) -> io::Result<()> {
-        let size = self.size(storage)?;
-        if self.has_changed() {
-            return storage.read_exact_at(buf, at);
-        }
-        let mut rest = buf;
-        let mut at = at;
-        while !rest.is_empty() {
-            let page = self.page(storage, at / PAGE, size)?;
-            let start = (at % PAGE) as usize;
-            let there = page.get(start..).filter(|there| !there.is_empty());
+        let mut done = 0;
+        while done < buf.len() {
+            let from = at + done as u64;
+            let Some(page) = self.page(storage, from / PAGE)? else { return storage.read_exact_at(buf, at) };
+            let there = page.get((from % PAGE) as usize..).filter(|there| !there.is_empty());
             let there = there.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-            let len = there.len().min(rest.len());
-            let (now, after) = std::mem::take(&mut rest).split_at_mut(len);
-            now.copy_from_slice(&there[..len]);
-            rest = after;
-            at += len as u64;
+            let len = there.len().min(buf.len() - done);
+            buf[done..done + len].copy_from_slice(&there[..len]);
+            done += len;
         }
         Ok(())
     }
@@ -82,13 +75,23 @@ impl Pages {
         *self.kept() = Kept::default();
     }
 
-    fn page(&self, storage: &dyn ReadAt, number: u64, size: u64) -> io::Result<Arc<[u8]>> {
-        if let Some(page) = self.kept().pages.get(&number) {
-            return Ok(page.clone());
+    /// A page; none if someone writes the file.
+    fn page(&self, storage: &dyn ReadAt, number: u64) -> io::Result<Option<Arc<[u8]>>> {
+        if self.has_changed() {
+            return Ok(None);
         }
-        let left = size.saturating_sub(number * PAGE);
-        let mut bytes = vec![0; left.min(PAGE) as usize];
-        storage.read_exact_at(&mut bytes, number * PAGE)?;
+        if let Some(page) = self.kept().pages.get(&number) {
+            return Ok(Some(page.clone()));
+        }
+        let size = self.size(storage)?;
+        let mut bytes = vec![0; size.saturating_sub(number * PAGE).min(PAGE) as usize];
+        let read = storage.read_exact_at(&mut bytes, number * PAGE);
+        if storage.size()? != size {
+            self.changed.store(true, Ordering::Relaxed);
+            *self.kept() = Kept::default();
+            return Ok(None);
+        }
+        read?;
         let page: Arc<[u8]> = bytes.into();
         let mut kept = self.kept();
         if kept.pages.insert(number, page.clone()).is_none() {
@@ -99,7 +102,7 @@ impl Pages {
         {
             kept.pages.remove(&oldest);
         }
-        Ok(page)
+        Ok(Some(page))
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -138,17 +141,19 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_a_file_that_grows() {
-        let memory = Memory::from(vec![1; 100]);
+        let memory = Memory::from(vec![1; PAGE as usize + 100]);
         let pages = Pages::new();
-        let read = || {
+        let read = |at| {
             let mut buf = [0; 4];
-            pages.read(&memory, &mut buf, 0).map(|()| buf[0])
+            pages.read(&memory, &mut buf, at).map(|()| buf[0])
         };
-        assert_eq!((read().unwrap(), pages.has_changed()), (1, false));
-        memory.write_all_at(&[2; 101], 0).unwrap();
-        assert_eq!((read().unwrap(), pages.has_changed()), (2, true));
-        memory.write_all_at(&[3; 101], 0).unwrap();
-        assert_eq!(read().unwrap(), 3);
+        assert_eq!(read(0).unwrap(), 1);
+        memory.write_all_at(&[2; PAGE as usize + 101], 0).unwrap();
+        // What is known is old, and goes with what is known besides.
+        assert_eq!((read(0).unwrap(), pages.has_changed()), (1, false));
+        assert_eq!((read(PAGE).unwrap(), pages.has_changed()), (2, true));
+        memory.write_all_at(&[3; 4], 0).unwrap();
+        assert_eq!((read(0).unwrap(), pages.size(&memory).unwrap()), (3, PAGE + 101));
     }
 
     #[test]
