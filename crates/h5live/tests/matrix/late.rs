@@ -1,5 +1,5 @@
-//! Contiguous datasets are allocated when they are first written to, as libhdf5 allocates them: before the file is live, while it is, and
-//! by whoever comes first.
+//! Elements take room when they are written, as libhdf5 has it: contiguous datasets are allocated with the first write, before the file is
+//! live, while it is, and by whoever comes first; and datasets of any extent cost what is stored of them.
 
 use h5live::{File, FillTime};
 use h5live_testkit::{H5py, Libhdf5, scratch};
@@ -76,4 +76,42 @@ with h5py.File(arguments, "r+") as file:
     let found = pythons[1].run(LOOK, json!(path)).unwrap();
     assert_eq!(found["written by h5py"], json!([[7, 7, 3, 3, 3], 20, true]));
     assert_eq!(found["written later"], json!([[1, 2, 3, 4, 5], 20, true]));
+}
+
+#[test]
+fn datasets_of_any_number_of_chunks_cost_what_is_stored() {
+    let scratch = scratch();
+    let path = scratch.path().join("sparse.h5");
+    let file = File::create(&path).unwrap();
+    let long = file.new_dataset::<u8>("long").shape([1 << 60]).chunks([1024]).create().unwrap();
+    let cube = file.new_dataset::<u8>("cube").shape([1 << 30; 3]).chunks([32; 3]).gzip(1).create().unwrap();
+    let live = file.go_live().unwrap();
+    let (at, corner) = ((1 << 59) + 7, (1 << 30) - 2);
+    long.write(at..at + 2, &[1, 2]).unwrap();
+    cube.write([corner..corner + 2, 0..1, corner..corner + 1], &[3, 4]).unwrap();
+    live.publish().unwrap();
+    let look = r#"
+with h5py.File(arguments[0], "r", swmr=arguments[1]) as file:
+    long, cube, at, corner = file["long"], file["cube"], (1 << 59) + 7, (1 << 30) - 2
+    result = [
+        long[at - 1 : at + 3].tolist(), cube[corner - 1 :, 0, corner].tolist(), cube[0, 0, 0].item(),
+        long.id.get_num_chunks(), cube.id.get_num_chunks(), cube.shape == (1 << 30,) * 3,
+    ]
+"#;
+    let wanted = json!([[0, 1, 2, 0], [0, 3, 4], 0, 1, 1, true]);
+    for version in Libhdf5::ALL {
+        let python = H5py::start(version).unwrap();
+        for swmr in [false, true] {
+            assert_eq!(python.run(look, json!([path, swmr])).unwrap(), wanted, "{version:?}, swmr={swmr}");
+        }
+    }
+    live.close().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
+    let python = H5py::start(Libhdf5::V2_0).unwrap();
+    let write = r#"
+with h5py.File(arguments, "r+") as file:
+    file["long"][:2] = [5, 6]
+"#;
+    python.run(write, json!(path)).unwrap();
+    assert_eq!(File::open(&path).unwrap().dataset("long").unwrap().read_vec::<u8>(0..3).unwrap(), [5, 6, 0]);
 }

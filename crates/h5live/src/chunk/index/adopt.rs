@@ -19,24 +19,28 @@ use crate::live::space::{Placement, crosses_page};
 use crate::live::writer::Writer;
 use crate::object::upgrade::too_old;
 
+/// Bytes of a fixed array at most: its room is taken at once, whatever comes to be stored.
+const MOST_FIXED: u64 = 1 << 30;
+
 /// What [`too_old`] says of an index of HDF5 1.8 and before.
 pub(crate) const OLD_INDEX: &str = "its chunk index is a version 1 B-tree";
 
 impl Index {
-    /// Plans a new, empty index for a dataset that can grow, or has more than one chunk: the kind libhdf5 would choose.
+    /// Plans a new, empty index for a dataset that can grow, or has more than one chunk: the kind libhdf5 would choose, or a version 2
+    /// B-tree, which grows with what is stored, where a fixed array would be enormous.
     pub(crate) fn create(
         writer: &mut Writer,
         grid: &Grid,
         max: &[Option<u64>],
         form: ElementForm,
     ) -> Result<(ChunkIndex, Addr)> {
-        Ok(match max.iter().filter(|max| max.is_none()).count() {
-            0 => {
-                let count = grid.max_count().ok_or_else(|| Error::unsupported("a dataset of more than 2^64 chunks"))?;
+        let fixed = grid.max_count().filter(|count| *count <= MOST_FIXED / u64::from(form.size()));
+        Ok(match (max.iter().filter(|max| max.is_none()).count(), fixed) {
+            (0, Some(count)) => {
                 let array = FixedArray::create(writer, form, count.max(1))?;
                 (ChunkIndex::FixedArray { page_bits: array.stored_page_bits() }, array.at())
             }
-            1 => {
+            (1, _) => {
                 let array = ExtensibleArray::create(writer, form)?;
                 (ChunkIndex::ExtensibleArray(ExtensibleArray::layout_parameters(form)), array.at())
             }
