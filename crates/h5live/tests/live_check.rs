@@ -80,7 +80,12 @@ fn a_file_in_motion_raises_no_alarm() {
         let file = File::open(path).unwrap();
         KINDS.iter().map(|kind| file.dataset(kind.name).unwrap().shape()[0]).collect()
     };
+    // By the commit record. The object headers, which are what counts without it, may have part of the publication under way.
     let before = rows(&path);
+    let may_follow = |after: &[u64]| {
+        let steps = KINDS.iter().map(|kind| kind.step);
+        before.iter().zip(after).zip(steps).all(|((before, after), step)| [*before, before + step].contains(after))
+    };
     let examined = Recover::examine(&path, |_| {}).unwrap();
     assert_eq!(examined.remedy(), Remedy::Superblock);
     let saved = scratch.path().join("saved.h5");
@@ -93,14 +98,15 @@ fn a_file_in_motion_raises_no_alarm() {
         let report = Check::new().data(true).file(path).unwrap();
         assert!(report.writer == WriterState::Closed && report.is_sound(), "{report:?}");
         assert_eq!(report.end_of_file, Some(report.size));
-        assert_eq!(rows(path), before);
+        let after = rows(path);
+        assert!(may_follow(&after), "{after:?} after {before:?}");
         let python = H5py::start(Libhdf5::V2_0).unwrap();
         let code = "
 result = [h5py.File(arguments[0], 'r')[name].shape[0] for name in arguments[1]]
 ";
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-        assert_eq!(python.run(code, json!([path, names])).unwrap(), json!(before));
-        for (kind, rows) in KINDS.iter().zip(&before) {
+        assert_eq!(python.run(code, json!([path, names])).unwrap(), json!(after));
+        for (kind, rows) in KINDS.iter().zip(&after) {
             kind.check(&File::open(path).unwrap().dataset(kind.name).unwrap(), 0, 0..*rows).unwrap();
         }
     }
